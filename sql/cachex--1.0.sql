@@ -1,0 +1,387 @@
+/* cachex 1.0 */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION cachex" to load this file. \quit
+
+CREATE SCHEMA cachex;
+GRANT USAGE ON SCHEMA cachex TO PUBLIC;
+COMMENT ON SCHEMA cachex IS 'query results in shared memory';
+
+-- ---- caches ----
+
+CREATE FUNCTION cachex.new_cache_id() RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+AS $$ SELECT ('x' || substr(replace(gen_random_uuid()::text, '-', ''), 17))::bit(64)::bigint & 9223372036854775807 $$;
+COMMENT ON FUNCTION cachex.new_cache_id() IS 'an identifier that no other cache has';
+
+CREATE TABLE cachex.cache_definition (
+	name text COLLATE "C" PRIMARY KEY
+		CHECK (name <> '' AND octet_length(name) < 64),
+	id bigint NOT NULL UNIQUE DEFAULT cachex.new_cache_id(),
+	owner regrole NOT NULL,
+	ttl interval DEFAULT '1 hour' CHECK (ttl > '0'),
+	negative_ttl interval NOT NULL DEFAULT '60 s' CHECK (negative_ttl > '0'),
+	max_entries bigint CHECK (max_entries >= 0),
+	max_memory bigint CHECK (max_memory >= 0),
+	consistency text NOT NULL DEFAULT 'exact'
+		CHECK (consistency IN ('exact', 'ttl')),
+	enabled boolean NOT NULL DEFAULT true,
+	version integer NOT NULL DEFAULT 0,
+	loader text
+);
+COMMENT ON TABLE cachex.cache_definition IS 'the caches of this database, as create_cache and alter_cache left them';
+SELECT pg_catalog.pg_extension_config_dump('cachex.cache_definition', '');
+
+CREATE FUNCTION cachex.definition_changed() RETURNS trigger
+LANGUAGE C AS 'MODULE_PATHNAME', 'cachex_definition_changed';
+COMMENT ON FUNCTION cachex.definition_changed() IS 'tells all sessions that a cache was created, altered or dropped';
+
+CREATE TRIGGER definition_changed AFTER INSERT OR UPDATE OR DELETE
+ON cachex.cache_definition FOR EACH ROW
+EXECUTE FUNCTION cachex.definition_changed();
+CREATE TRIGGER definitions_truncated AFTER TRUNCATE
+ON cachex.cache_definition FOR EACH STATEMENT
+EXECUTE FUNCTION cachex.definition_changed();
+ALTER TABLE cachex.cache_definition ENABLE ALWAYS TRIGGER definition_changed;
+ALTER TABLE cachex.cache_definition ENABLE ALWAYS TRIGGER definitions_truncated;
+
+CREATE FUNCTION cachex.create_cache(
+	name text, ttl interval DEFAULT '1 hour', max_entries bigint DEFAULT NULL,
+	max_memory text DEFAULT NULL, negative_ttl interval DEFAULT '60 s',
+	consistency text DEFAULT 'exact', loader regprocedure DEFAULT NULL,
+	options jsonb DEFAULT '{}')
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_create_cache';
+COMMENT ON FUNCTION cachex.create_cache(text, interval, bigint, text, interval, text, regprocedure, jsonb) IS 'creates a named cache';
+
+CREATE FUNCTION cachex.alter_cache(name text, changes jsonb)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_alter_cache';
+COMMENT ON FUNCTION cachex.alter_cache(text, jsonb) IS 'changes the settings of a cache that are named; null unsets one';
+
+CREATE FUNCTION cachex.drop_cache(name text, if_exists boolean DEFAULT false)
+RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_drop_cache';
+COMMENT ON FUNCTION cachex.drop_cache(text, boolean) IS 'drops a cache and all its entries';
+
+-- ---- read ----
+
+CREATE FUNCTION cachex.get(cache text, key text, otherwise jsonb DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS jsonb LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1
+AS 'MODULE_PATHNAME', 'cachex_get';
+COMMENT ON FUNCTION cachex.get(text, text, jsonb, text) IS 'the value of a key, or otherwise';
+
+CREATE FUNCTION cachex.get_as(cache text, key text, otherwise anyelement,
+	scope text DEFAULT NULL)
+RETURNS anyelement LANGUAGE C VOLATILE PARALLEL RESTRICTED COST 1
+AS 'MODULE_PATHNAME', 'cachex_get_as';
+COMMENT ON FUNCTION cachex.get_as(text, text, anyelement, text) IS 'the value of a key in the type of otherwise';
+
+CREATE TYPE cachex.entry AS (
+	cache text, scope text, key text, status text, value jsonb, etag text,
+	version bigint, created_at timestamptz, age interval, ttl interval,
+	expires_at timestamptz, frequency integer, bytes bigint,
+	load_ms double precision, tags text[], metadata jsonb, cache_control text);
+COMMENT ON TYPE cachex.entry IS 'an entry and all that is known of it';
+
+CREATE FUNCTION cachex.lookup(cache text, key text,
+	if_none_match text DEFAULT NULL, scope text DEFAULT NULL)
+RETURNS cachex.entry LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cachex_lookup';
+COMMENT ON FUNCTION cachex.lookup(text, text, text, text) IS 'the entry of a key with its status; never loads';
+
+CREATE FUNCTION cachex.fetch(cache text, key text, query text DEFAULT NULL,
+	params text[] DEFAULT NULL, ttl interval DEFAULT NULL,
+	tags text[] DEFAULT NULL, mode text DEFAULT 'normal',
+	scope text DEFAULT NULL)
+RETURNS jsonb LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_fetch';
+COMMENT ON FUNCTION cachex.fetch(text, text, text, text[], interval, text[], text, text) IS 'the value of a key, computed by the query and kept when it is not there';
+
+CREATE FUNCTION cachex.fetch_as(cache text, key text, otherwise anyelement,
+	query text DEFAULT NULL, params text[] DEFAULT NULL,
+	ttl interval DEFAULT NULL, tags text[] DEFAULT NULL,
+	mode text DEFAULT 'normal', scope text DEFAULT NULL)
+RETURNS anyelement LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_fetch_as';
+COMMENT ON FUNCTION cachex.fetch_as(text, text, anyelement, text, text[], interval, text[], text, text) IS 'fetch, in the type of otherwise';
+
+CREATE FUNCTION cachex.fetch_many(cache text, keys text[],
+	query text DEFAULT NULL, ttl interval DEFAULT NULL,
+	tags text[] DEFAULT NULL, scope text DEFAULT NULL)
+RETURNS TABLE (key text, value jsonb)
+LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100
+AS 'MODULE_PATHNAME', 'cachex_fetch_many';
+COMMENT ON FUNCTION cachex.fetch_many(text, text[], text, interval, text[], text) IS 'the values of many keys; the query gets the missing ones as $1';
+
+-- ---- write ----
+
+CREATE FUNCTION cachex.put(cache text, key text, value jsonb,
+	ttl interval DEFAULT NULL, expires_at timestamptz DEFAULT NULL,
+	tags text[] DEFAULT NULL, only_if text DEFAULT NULL,
+	if_version bigint DEFAULT NULL, metadata jsonb DEFAULT NULL,
+	cost interval DEFAULT NULL, scope text DEFAULT NULL)
+RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_put';
+COMMENT ON FUNCTION cachex.put(text, text, jsonb, interval, timestamptz, text[], text, bigint, jsonb, interval, text) IS 'stores a value at commit; returns whether it is kept';
+
+CREATE FUNCTION cachex.put_many(cache text, entries jsonb,
+	ttl interval DEFAULT NULL, tags text[] DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_put_many';
+COMMENT ON FUNCTION cachex.put_many(text, jsonb, interval, text[], text) IS 'stores the members of a JSON object; returns how many are kept';
+
+CREATE FUNCTION cachex.update(cache text, key text, expression text,
+	params text[] DEFAULT NULL, initial jsonb DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS jsonb LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_update';
+COMMENT ON FUNCTION cachex.update(text, text, text, text[], jsonb, text) IS 'replaces a value by an expression of it ($1), atomically';
+
+CREATE FUNCTION cachex.push(cache text, key text, value jsonb,
+	max_length integer DEFAULT NULL, only_if text DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS integer LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_push';
+COMMENT ON FUNCTION cachex.push(text, text, jsonb, integer, text, text) IS 'puts a value at the head of a list; returns the length';
+
+CREATE FUNCTION cachex.incr(cache text, key text, by bigint DEFAULT 1,
+	initial bigint DEFAULT 0, ttl interval DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_incr';
+COMMENT ON FUNCTION cachex.incr(text, text, bigint, bigint, interval, text) IS 'adds to an integer, atomically; returns the sum';
+
+CREATE FUNCTION cachex.take(cache text, key text, scope text DEFAULT NULL)
+RETURNS jsonb LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_take';
+COMMENT ON FUNCTION cachex.take(text, text, text) IS 'returns a value and removes it';
+
+CREATE FUNCTION cachex.touch(cache text, key text, ttl interval DEFAULT NULL,
+	expires_at timestamptz DEFAULT NULL, scope text DEFAULT NULL)
+RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_touch';
+COMMENT ON FUNCTION cachex.touch(text, text, interval, timestamptz, text) IS 'gives an entry a new time to live; returns whether there is one';
+
+-- ---- invalidate ----
+
+CREATE FUNCTION cachex.invalidate(cache text, key text,
+	scope text DEFAULT NULL)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_invalidate';
+COMMENT ON FUNCTION cachex.invalidate(text, text, text) IS 'invalidates a key for every role, in one scope or in all';
+
+CREATE FUNCTION cachex.invalidate_tags(tags text[])
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_invalidate_tags';
+COMMENT ON FUNCTION cachex.invalidate_tags(text[]) IS 'invalidates every entry of this database with one of the tags';
+
+CREATE FUNCTION cachex.invalidate_like(cache text, pattern text)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_invalidate_like';
+COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now';
+
+CREATE FUNCTION cachex.clear(cache text DEFAULT NULL, scope text DEFAULT NULL)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_clear';
+COMMENT ON FUNCTION cachex.clear(text, text) IS 'invalidates everything in a cache, in a scope of it, or in all caches';
+
+CREATE FUNCTION cachex.purge(cache text DEFAULT NULL)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_purge';
+COMMENT ON FUNCTION cachex.purge(text) IS 'frees what has expired now; returns how many entries';
+
+-- ---- tables ----
+
+CREATE FUNCTION cachex.on_change() RETURNS trigger
+LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_on_change';
+COMMENT ON FUNCTION cachex.on_change() IS
+'trigger function of a watch: AFTER triggers only; arguments cache, keys, tags, action, columns as text, '''' for none';
+
+CREATE FUNCTION cachex.watch(rel regclass, cache text DEFAULT NULL, keys text[] DEFAULT NULL,
+	tags text[] DEFAULT NULL, action text DEFAULT 'invalidate', columns name[] DEFAULT NULL)
+RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_watch';
+COMMENT ON FUNCTION cachex.watch(regclass, text, text[], text[], text, name[]) IS
+'makes changes of a table invalidate the keys and tags that its rows name; templates name columns as <column>';
+
+CREATE FUNCTION cachex.unwatch(rel regclass) RETURNS void
+LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_unwatch';
+COMMENT ON FUNCTION cachex.unwatch(regclass) IS
+'drops the triggers of all watches of a table';
+
+-- ---- background ----
+
+CREATE TABLE cachex.warmer_definition (
+	cache text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	query text NOT NULL,
+	every interval
+		CHECK (every >= interval '1 second' AND every <= interval '100 years'),
+	PRIMARY KEY (cache, name)
+);
+COMMENT ON TABLE cachex.warmer_definition IS
+	'queries that fill caches ahead of their readers; see create_warmer()';
+SELECT pg_catalog.pg_extension_config_dump('cachex.warmer_definition', '');
+
+CREATE TABLE cachex.warmer_run (
+	cache text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL,
+	created timestamptz,
+	started timestamptz,
+	finished timestamptz,
+	entries bigint,
+	error text,
+	runs bigint NOT NULL DEFAULT 0,
+	failures bigint NOT NULL DEFAULT 0,
+	PRIMARY KEY (cache, name)
+);
+COMMENT ON TABLE cachex.warmer_run IS 'the last run of each warmer';
+
+CREATE TABLE cachex.warmer_request (
+	cache text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE cachex.warmer_request IS
+	'warmers that are to be run as soon as possible; see warm()';
+
+CREATE FUNCTION cachex.warmers_changed() RETURNS trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'cachex_warmers_changed';
+COMMENT ON FUNCTION cachex.warmers_changed() IS
+	'internal: tells the launcher, at commit, that there is something to run';
+REVOKE ALL ON FUNCTION cachex.warmers_changed() FROM PUBLIC;
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE
+	ON cachex.warmer_definition
+	FOR EACH STATEMENT EXECUTE FUNCTION cachex.warmers_changed();
+ALTER TABLE cachex.warmer_definition ENABLE ALWAYS TRIGGER changed;
+CREATE TRIGGER changed AFTER INSERT ON cachex.warmer_request
+	FOR EACH STATEMENT EXECUTE FUNCTION cachex.warmers_changed();
+ALTER TABLE cachex.warmer_request ENABLE ALWAYS TRIGGER changed;
+
+CREATE FUNCTION cachex.create_warmer(cache text, name text, query text,
+		every interval DEFAULT NULL)
+	RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cachex_create_warmer';
+COMMENT ON FUNCTION cachex.create_warmer(text, text, text, interval) IS
+	'has a query that returns key, value [, ttl, tags, scope] fill a cache, at server start and at intervals';
+
+CREATE FUNCTION cachex.drop_warmer(cache text, name text)
+	RETURNS boolean LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cachex_drop_warmer';
+COMMENT ON FUNCTION cachex.drop_warmer(text, text) IS
+	'drops a warmer; its entries stay. Returns whether there was one';
+
+CREATE FUNCTION cachex.warm(cache text DEFAULT NULL,
+		names text[] DEFAULT NULL)
+	RETURNS SETOF text LANGUAGE c VOLATILE PARALLEL UNSAFE
+	AS 'MODULE_PATHNAME', 'cachex_warm';
+COMMENT ON FUNCTION cachex.warm(text, text[]) IS
+	'has warmers run in the background once this transaction has committed; returns their names';
+
+CREATE FUNCTION cachex.running_warmer(OUT cache text, OUT name text,
+		OUT since timestamptz)
+	LANGUAGE c VOLATILE PARALLEL RESTRICTED
+	AS 'MODULE_PATHNAME', 'cachex_running_warmer';
+COMMENT ON FUNCTION cachex.running_warmer() IS
+	'internal: the warmer that runs in this database now';
+
+CREATE VIEW cachex.warmers WITH (security_barrier) AS
+SELECT d.cache,
+	d.name,
+	d.query,
+	d.every,
+	r.started AS last_started,
+	r.finished AS last_finished,
+	r.entries AS last_entries,
+	r.error AS last_error,
+	coalesce(r.runs, 0) AS runs,
+	coalesce(r.failures, 0) AS failures,
+	r.started + d.every AS next_run,
+	coalesce(n.cache = d.cache AND n.name = d.name, false) AS running
+FROM cachex.warmer_definition d
+	CROSS JOIN cachex.running_warmer() n
+	LEFT JOIN cachex.cache_definition c ON c.name = d.cache
+	LEFT JOIN cachex.warmer_run r ON r.cache = d.cache AND r.name = d.name
+WHERE pg_catalog.pg_has_role(coalesce(c.owner::oid, 10), 'USAGE')
+	OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW cachex.warmers IS
+	'warmers of the caches that you own, with their last runs';
+GRANT SELECT ON cachex.warmers TO PUBLIC;
+
+-- ---- observe ----
+
+CREATE FUNCTION cachex.stats_of_caches(
+	OUT cache text, OUT enabled boolean, OUT entries bigint, OUT bytes bigint,
+	OUT bytes_peak bigint, OUT bytes_limit bigint, OUT hits bigint,
+	OUT negative_hits bigint, OUT misses bigint, OUT bypasses bigint,
+	OUT loads bigint, OUT load_errors bigint, OUT fills bigint,
+	OUT puts bigint, OUT expired bigint, OUT evicted bigint,
+	OUT evicted_unread bigint, OUT invalidated bigint, OUT cleared bigint,
+	OUT replaced bigint, OUT too_large bigint, OUT update_conflicts bigint,
+	OUT loader_changed bigint, OUT refused_full bigint,
+	OUT refused_limit bigint, OUT refused_exact bigint,
+	OUT refused_doubt bigint, OUT refused_writes bigint,
+	OUT refused_snapshot bigint, OUT load_ms_avg double precision,
+	OUT load_ms_p50 double precision, OUT load_ms_p95 double precision,
+	OUT load_ms_p99 double precision, OUT hit_us_p50 double precision,
+	OUT hit_us_p99 double precision, OUT time_saved_ms double precision,
+	OUT last_sweep timestamptz, OUT last_warm timestamptz,
+	OUT stats_reset timestamptz)
+RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
+AS 'MODULE_PATHNAME', 'cachex_stats';
+COMMENT ON FUNCTION cachex.stats_of_caches() IS 'what the view stats is made of';
+
+CREATE VIEW cachex.stats AS
+SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
+	bytes_peak, bytes_limit, hits, negative_hits, misses,
+	round(100.0 * (hits + negative_hits)
+		/ nullif(hits + negative_hits + misses, 0), 2) AS hit_rate,
+	bypasses, loads, load_errors, load_ms_avg, load_ms_p50, load_ms_p95,
+	load_ms_p99, hit_us_p50, hit_us_p99, time_saved_ms, fills, puts, expired,
+	evicted, evicted_unread, invalidated, cleared, replaced, too_large,
+	update_conflicts, loader_changed, refused_full, refused_limit,
+	refused_exact, refused_doubt, refused_writes, refused_snapshot,
+	last_sweep, last_warm, stats_reset
+FROM cachex.stats_of_caches();
+COMMENT ON VIEW cachex.stats IS 'what happened in each cache of this database since stats_reset';
+GRANT SELECT ON cachex.stats TO PUBLIC;
+
+CREATE VIEW cachex.caches AS
+SELECT name, owner, ttl, negative_ttl, max_entries, max_memory, consistency,
+	enabled, version, loader
+FROM cachex.cache_definition
+UNION ALL
+SELECT v.name, v.owner::regrole, interval '1 hour', interval '60 s', NULL, NULL,
+	v.consistency, true, 0, NULL
+FROM (VALUES ('default', 10::oid, 'ttl'), ('queries', 10::oid, 'exact'))
+	AS v(name, owner, consistency)
+WHERE NOT EXISTS (SELECT FROM cachex.cache_definition d WHERE d.name = v.name);
+COMMENT ON VIEW cachex.caches IS 'the caches of this database and their settings';
+GRANT SELECT ON cachex.caches TO PUBLIC;
+
+CREATE TYPE cachex.entry_in_store AS (
+	cache text, scope text, key text, status text, version bigint,
+	created_at timestamptz, expires_at timestamptz, frequency integer,
+	bytes bigint, load_ms double precision, tags text[]);
+COMMENT ON TYPE cachex.entry_in_store IS 'an entry as entries() lists it, without its value';
+
+CREATE FUNCTION cachex.entries(cache text DEFAULT NULL,
+	pattern text DEFAULT NULL)
+RETURNS SETOF cachex.entry_in_store LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1000
+AS 'MODULE_PATHNAME', 'cachex_entries';
+COMMENT ON FUNCTION cachex.entries(text, text) IS 'the entries of a cache, or of all, whose keys match a LIKE pattern';
+
+CREATE FUNCTION cachex.reset_stats(cache text DEFAULT NULL)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_reset_stats';
+COMMENT ON FUNCTION cachex.reset_stats(text) IS 'starts the statistics of a cache again, or of all that the caller owns';
+
+CREATE FUNCTION cachex.memory(OUT used bigint, OUT available bigint,
+	OUT entries bigint, OUT in_doubt bigint, OUT prepared bigint,
+	OUT overflows bigint)
+RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cachex_memory';
+COMMENT ON FUNCTION cachex.memory() IS 'the memory of all databases together, and writers that are in doubt';

@@ -1,0 +1,175 @@
+/*
+ * cx_args.c
+ *	  Checks arguments.
+ *
+ * Locking: none.  Pointers that are returned point into the arguments, or
+ * into the current memory context.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "cx_args.h"
+#include "cx_loader.h"
+
+/*
+ * A text argument that must be there, not empty, and at most so many bytes.
+ * what names it in the error.
+ */
+text *
+cx_args_text(FunctionCallInfo fcinfo, int n, const char *what, Size longest)
+{
+	text	   *t;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", what)));
+	t = PG_GETARG_TEXT_PP(n);
+	if (VARSIZE_ANY_EXHDR(t) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be empty", what)));
+	if (VARSIZE_ANY_EXHDR(t) > longest)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("%s is too long", what),
+				 errdetail("It has %zu bytes, the limit is %zu.",
+						   VARSIZE_ANY_EXHDR(t), longest)));
+	return t;
+}
+
+/* The cache that an argument names; it must exist. */
+CxCache *
+cx_args_cache(FunctionCallInfo fcinfo, int n)
+{
+	text	   *name = cx_args_text(fcinfo, n, "cache name", NAMEDATALEN - 1);
+
+	return cx_catalog_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+}
+
+/* Raises the errors of a key that is not an argument of its own. */
+void
+cx_args_check_key(const char *key, Size len)
+{
+	if (len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("key must not be empty")));
+	if (len > CX_MAX_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("key is too long"),
+				 errdetail("It has %zu bytes, the limit is %d.", len,
+						   CX_MAX_KEY)));
+}
+
+/* The question that cache (argument 0), key and scope make. */
+void
+cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg, CxAsk *ask)
+{
+	CxCache    *cache = cx_args_cache(fcinfo, 0);
+	text	   *key = cx_args_text(fcinfo, key_arg, "key", CX_MAX_KEY);
+	const char *scope = NULL;
+	Size		scope_len = 0;
+
+	if (!PG_ARGISNULL(scope_arg))
+	{
+		text	   *t = cx_args_text(fcinfo, scope_arg, "scope", CX_MAX_SCOPE);
+
+		scope = VARDATA_ANY(t);
+		scope_len = VARSIZE_ANY_EXHDR(t);
+	}
+	cx_cache_ask(ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
+				 scope, scope_len);
+}
+
+/* ttl and expires_at; expires_arg -1: there is no such argument. */
+CxLife
+cx_args_life(FunctionCallInfo fcinfo, int ttl_arg, int expires_arg)
+{
+	CxLife		life = {0};
+
+	if (!PG_ARGISNULL(ttl_arg))
+	{
+		life.has_ttl = true;
+		life.ttl_us = cx_loader_interval_us(PG_GETARG_INTERVAL_P(ttl_arg));
+	}
+	if (expires_arg >= 0 && !PG_ARGISNULL(expires_arg))
+	{
+		life.has_expires = true;
+		life.expires = PG_GETARG_TIMESTAMPTZ(expires_arg);
+	}
+	if (life.has_ttl && life.has_expires)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("ttl and expires_at must not both be given")));
+	return life;
+}
+
+/* An array argument, or NULL. */
+ArrayType *
+cx_args_array(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : PG_GETARG_ARRAYTYPE_P(n);
+}
+
+/* A text argument as a C string, or NULL. */
+char *
+cx_args_cstring(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* Sets the tags of an entry from text[], or from NULL. */
+void
+cx_args_tags(CxNewEntry *entry, ArrayType *tags)
+{
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+
+	entry->ntags = 0;
+	if (tags == NULL)
+		return;
+	deconstruct_array(tags, TEXTOID, -1, false, TYPALIGN_INT, &elems, &nulls,
+					  &n);
+	if (n > CX_MAX_TAGS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many tags"),
+				 errdetail("An entry can have %d tags.", CX_MAX_TAGS)));
+	for (int i = 0; i < n; i++)
+	{
+		text	   *t = nulls[i] ? NULL : DatumGetTextPP(elems[i]);
+
+		if (t == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("tag must not be null")));
+		if (VARSIZE_ANY_EXHDR(t) == 0 || VARSIZE_ANY_EXHDR(t) > CX_MAX_TAG)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("tag must have between 1 and %d bytes",
+							CX_MAX_TAG)));
+		entry->tag[i] = VARDATA_ANY(t);
+		entry->tag_len[i] = (uint8) VARSIZE_ANY_EXHDR(t);
+		entry->tag_id[i] = cx_key_of_tag(MyDatabaseId, entry->tag[i],
+										 entry->tag_len[i]);
+	}
+	entry->ntags = n;
+}
+
+/* Raises an error where the cache cannot be changed. */
+void
+cx_args_writable(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandIfParallelMode(function);
+	PreventCommandDuringRecovery(function);
+}

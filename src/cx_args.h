@@ -1,0 +1,36 @@
+/*
+ * cx_args.h
+ *	  From the arguments of an SQL function to a question for the engine.
+ *	  Whatever is wrong with them is an error here, before anything changes.
+ */
+#ifndef CX_ARGS_H
+#define CX_ARGS_H
+
+#include "fmgr.h"
+#include "utils/array.h"
+
+#include "cx_cache.h"
+
+/* How long an entry is to live, as the caller says it. */
+typedef struct CxLife
+{
+	bool		has_ttl;
+	int64		ttl_us;
+	bool		has_expires;
+	TimestampTz expires;
+} CxLife;
+
+extern text *cx_args_text(FunctionCallInfo fcinfo, int n, const char *what,
+						  Size longest);
+extern CxCache *cx_args_cache(FunctionCallInfo fcinfo, int n);
+extern void cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg,
+						CxAsk *ask);
+extern void cx_args_check_key(const char *key, Size len);
+extern CxLife cx_args_life(FunctionCallInfo fcinfo, int ttl_arg,
+						   int expires_arg);
+extern ArrayType *cx_args_array(FunctionCallInfo fcinfo, int n);
+extern char *cx_args_cstring(FunctionCallInfo fcinfo, int n);
+extern void cx_args_tags(CxNewEntry *entry, ArrayType *tags);
+extern void cx_args_writable(const char *function);
+
+#endif							/* CX_ARGS_H */

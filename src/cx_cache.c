@@ -1,0 +1,291 @@
+/*
+ * cx_cache.c
+ *	  Looking up and filling: what may be served to a snapshot, and what may
+ *	  be stored that was read under one.
+ *
+ * Order of a look-up: the snapshot exists; the entry is copied; every
+ * dependency must admit the snapshot; then no generation may be later than
+ * the entry's.  Order of a fill: the entry's generation is drawn; every
+ * dependency must admit the snapshot; then it is linked.  src/README.md says
+ * why this is exact.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "cx_cache.h"
+#include "cx_counters.h"
+#include "cx_make.h"
+
+/* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
+#define COARSE_ERROR_US 20000
+
+/* ---- questions ---- */
+
+static TimestampTz
+coarse_now(void)
+{
+#ifdef CLOCK_REALTIME_COARSE
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+	return (ts.tv_sec - (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) *
+			INT64CONST(86400)) * USECS_PER_SEC + ts.tv_nsec / 1000;
+#else
+	return GetCurrentTimestamp();
+#endif
+}
+
+/*
+ * Prepares a question about a key under the active snapshot and the role in
+ * effect.  key and scope must outlive it; their lengths have been checked.
+ */
+void
+cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
+			 const char *scope, Size scope_len)
+{
+	ask->cache = cache;
+	ask->now = coarse_now();
+	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
+		cx_deps_view(&ask->view, GetActiveSnapshot());
+	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
+				GetUserId(), key, key_len, scope, scope_len);
+}
+
+/* ---- dependencies ---- */
+
+/* Whether every dependency of an entry admits the caller's snapshot. */
+static bool
+all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
+{
+	const CxIdent *ident = &ask->ident;
+	const CxCache *cache = ask->cache;
+	CxDep		dep = {cx_key_of_cache(cache->shared_uid), CX_DEP_CACHE,
+	&cache->shared->gen};
+
+	if (!cx_deps_admits(&ask->view, dep))
+		return false;
+	dep.gen = NULL;
+	dep.kind = CX_DEP_KEY;
+	dep.id = ident->key_id;
+	if (!cx_deps_admits(&ask->view, dep))
+		return false;
+	dep.id = ident->scoped_key_id;
+	if (ident->has_scope && !cx_deps_admits(&ask->view, dep))
+		return false;
+	dep.kind = CX_DEP_GROUP;
+	dep.id = ident->scope_id;
+	if (ident->has_scope && !cx_deps_admits(&ask->view, dep))
+		return false;
+	for (int i = 0; i < ntags; i++)
+	{
+		dep.id = tag_id[i];
+		if (!cx_deps_admits(&ask->view, dep))
+			return false;
+	}
+	dep.kind = CX_DEP_MARK;
+	dep.id = ident->id;
+	return cx_deps_admits(&ask->view, dep);
+}
+
+/* Whether a dependency has moved since a generation was drawn. */
+bool
+cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
+					 const uint64 *tag_id)
+{
+	const CxIdent *ident = &ask->ident;
+
+	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
+		cx_deps_floor() > gen ||
+		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
+		return true;
+	if (ident->has_scope &&
+		(cx_gens_get(CX_GEN_KEY, ident->scoped_key_id) > gen ||
+		 cx_gens_get(CX_GEN_GROUP, ident->scope_id) > gen))
+		return true;
+	for (int i = 0; i < ntags; i++)
+	{
+		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
+			return true;
+	}
+	return false;
+}
+
+/* Whether this transaction has invalidated a dependency after operation n. */
+static bool
+own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
+{
+	const CxIdent *ident = &ask->ident;
+
+	if (cx_pending_later(cx_key_of_cache(ask->cache->shared_uid), n) ||
+		cx_pending_later(ident->key_id, n))
+		return true;
+	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||
+							 cx_pending_later(ident->scope_id, n)))
+		return true;
+	for (int i = 0; i < ntags; i++)
+	{
+		if (cx_pending_later(tag_id[i], n))
+			return true;
+	}
+	return false;
+}
+
+/* ---- look-up ---- */
+
+static bool
+has_expired(CxAsk *ask, TimestampTz expires)
+{
+	if (expires == CX_NEVER)
+		return false;
+	if (expires - ask->now < COARSE_ERROR_US)
+		ask->now = GetCurrentTimestamp();
+	return expires <= ask->now;
+}
+
+static inline CxStatus
+status_of(const CxHit *hit)
+{
+	return (hit->entry.flags & CX_ENTRY_NULL) ? CX_NEGATIVE : CX_HIT;
+}
+
+/* What the transaction itself has staged under this identity. */
+static CxStatus
+lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
+{
+	CxOp	   *op = cx_pending_get(n);
+
+	if (op->u.write.slot == CX_NONE)
+		return CX_MISS;
+	if (!cx_store_find_staged(&ask->ident, op->u.write.slot,
+							  op->u.write.stage_gen, whole, hit))
+		return CX_MISS;
+	if (has_expired(ask, hit->expires) ||
+		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id))
+	{
+		cx_store_release(hit);
+		return CX_MISS;
+	}
+	return status_of(hit);
+}
+
+/*
+ * Finds what the caller's snapshot and transaction see under the identity.
+ * CX_HIT and CX_NEGATIVE: hit is filled, to be released with
+ * cx_store_release; it holds the value of at most CX_SMALL_VALUE bytes, or the
+ * slot, or (whole) the slot in any case.  CX_DEAD: only the plain fields of
+ * hit are.  Counts nothing.  Raises no error.
+ */
+CxStatus
+cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
+{
+	bool		quiet;
+
+	hit->pinned = CX_NONE;
+	if (!ask->usable)
+		return CX_MISS;
+	if (cx_pending_any)
+	{
+		uint32		own = cx_pending_last(ask->ident.id);
+
+		if (own != CX_OP_NONE)
+			return lookup_own(ask, own, whole, hit);
+	}
+	quiet = cx_deps_quiet();
+	if (!cx_store_find(&ask->ident, whole, hit))
+		return CX_MISS;
+	if (!has_expired(ask, hit->expires) &&
+		((quiet && cx_deps_settled(&ask->view)) ||
+		 all_admit(ask, hit->entry.ntags, hit->tag_id)) &&
+		!cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id) &&
+		!(cx_pending_any &&
+		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
+		return status_of(hit);
+	cx_store_release(hit);
+	return CX_DEAD;
+}
+
+/* ---- fill ---- */
+
+/* Why a fill must not be stored; CX_NCOUNTERS = nothing against it. */
+static CxCounter
+objection(const CxAsk *ask, const CxNewEntry *entry)
+{
+	CxDep		fills = {cx_key_of_fills(ask->cache->shared_uid), CX_DEP_MARK, NULL};
+
+	if (!ask->usable)
+		return CX_REFUSED_SNAPSHOT;
+	if (ask->cache->exact)
+		return CX_REFUSED_EXACT;
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		return CX_REFUSED_WRITES;
+	if (!all_admit(ask, entry->ntags, entry->tag_id) ||
+		!cx_deps_admits(&ask->view, fills))
+		return CX_REFUSED_DOUBT;
+	return CX_NCOUNTERS;
+}
+
+/*
+ * Stores what a loader returned under ask->view, unless something forbids it,
+ * which is counted.  frequency is that of a dead entry in its place, or 0.
+ */
+void
+cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency)
+{
+	CxCounter	why;
+	CxLinked	linked;
+	uint64		gen;
+	uint32		n;
+
+	if (ask->cache->number < 0)
+		return;
+	/* first the generation: what moves later makes the entry dead */
+	gen = cx_gens_next();
+	why = objection(ask, entry);
+	if (why != CX_NCOUNTERS)
+	{
+		cx_counters_add(ask->cache->number, why, 1);
+		return;
+	}
+	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, frequency, ask->now);
+	if (n == CX_NONE)
+		return;
+	linked = cx_store_fill(&ask->ident, n, &ask->view);
+	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
+	{
+		cx_make_space(ask->now);
+		linked = cx_store_fill(&ask->ident, n, &ask->view);
+	}
+	if (linked != CX_LINKED)
+		cx_store_drop_one(n);
+	cx_counters_add(ask->cache->number,
+					linked == CX_LINKED ? CX_FILLS :
+					linked == CX_LINK_REFUSED ? CX_REFUSED_DOUBT :
+					CX_REFUSED_FULL, 1);
+}
+
+/* Frees the identity's entry at once if it is the one with a generation. */
+void
+cx_cache_discard(const CxAsk *ask, uint64 gen)
+{
+	if (ask->usable)
+		cx_store_remove_dead(&ask->ident, gen);
+}
+
+/*
+ * The version of a key that is not there: a put with it is refused when the
+ * key, one of its tags or the cache moves after this call.
+ */
+uint64
+cx_cache_absent_version(void)
+{
+	return cx_gens_last();
+}

@@ -1,0 +1,78 @@
+/*
+ * cx_cache.h
+ *	  The engine: the only way from the adapters to the store.
+ */
+#ifndef CX_CACHE_H
+#define CX_CACHE_H
+
+#include "cx_catalog.h"
+#include "cx_pending.h"
+#include "cx_store.h"
+
+typedef enum CxStatus
+{
+	CX_MISS,					/* nothing there */
+	CX_HIT,
+	CX_NEGATIVE,				/* there, and SQL NULL */
+	CX_DEAD						/* something is there that may not be served */
+} CxStatus;
+
+/* A caller's question: who it is and what it sees. */
+typedef struct CxAsk
+{
+	CxCache    *cache;
+	CxIdent		ident;
+	CxView		view;
+	bool		usable;			/* false: neither read nor fill */
+	TimestampTz now;
+} CxAsk;
+
+/*
+ * What an atomic change started from.  At the commit another generation than
+ * gen under the identity, or a dependency that moved after check_gen, beats
+ * the change: the identity is then empty.
+ */
+typedef struct CxBase
+{
+	uint64		gen;			/* or CX_BASE_ANY, CX_BASE_ABSENT */
+	uint64		check_gen;		/* 0 = nothing beats it */
+	uint8		frequency;		/* of the entry that it replaces */
+} CxBase;
+
+/* Questions and fills: cx_cache.c */
+extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
+						 Size key_len, const char *scope, Size scope_len);
+extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
+extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
+								 const uint64 *tag_id);
+extern uint64 cx_cache_absent_version(void);
+extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency);
+extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
+
+/* Changes of the current transaction: cx_change.c */
+extern CxStatus cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base);
+extern bool cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base);
+extern void cx_cache_stage_removal(CxAsk *ask, const CxBase *base);
+extern void cx_cache_invalidate_key(CxCache *cache, const char *key, Size len);
+extern void cx_cache_invalidate_scoped(CxAsk *ask);
+extern void cx_cache_invalidate_tag(const char *tag, Size len);
+extern void cx_cache_clear_scope(CxCache *cache, const char *scope, Size len);
+extern void cx_cache_clear(CxCache *cache);
+extern uint64 cx_cache_invalidate_like(CxCache *cache, const char *pattern);
+extern void cx_cache_row_changed(CxOpKind kind, int64 id,
+								 const CxLimits *limits);
+
+extern void cx_cache_database_dropped(Oid db);
+
+/* Called by cx_xact */
+extern void cx_cache_before_commit(bool prepare);
+extern void cx_cache_after_commit(void);
+extern void cx_cache_after_prepare(void);
+extern void cx_cache_after_abort(void);
+extern void cx_cache_cut(uint32 n);
+
+/* Background: cx_reclaim.c */
+extern bool cx_cache_sweep(TimestampTz now);
+extern TimestampTz cx_cache_next_due(void);
+
+#endif							/* CX_CACHE_H */

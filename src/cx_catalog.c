@@ -1,0 +1,297 @@
+/*
+ * cx_catalog.c
+ *	  Reads the rows of cachex.cache_definition and keeps them in this session
+ *	  until they change.
+ *
+ * Whoever changes a row sends a relcache invalidation for the table (a trigger
+ * does), so every session reads it anew after that transaction's commit, and
+ * the changing session itself sees its own rows at once.
+ *
+ * Locking: none of cachex's; AccessShareLock on the table while it is read.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_authid_d.h"
+#include "commands/extension.h"
+#include "common/hashfn.h"
+#include "common/int.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "cx_catalog.h"
+
+/* Columns of cachex.cache_definition, in order */
+enum
+{
+	COL_NAME = 1,
+	COL_ID,
+	COL_OWNER,
+	COL_TTL,
+	COL_NEGATIVE_TTL,
+	COL_MAX_ENTRIES,
+	COL_MAX_MEMORY,
+	COL_CONSISTENCY,
+	COL_ENABLED,
+	COL_VERSION,
+	COL_LOADER,
+	NCOLS = COL_LOADER
+};
+
+/* Ids of the caches that are there without being created */
+#define ID_DEFAULT	INT64CONST(-1)
+#define ID_QUERIES	INT64CONST(-2)
+
+#define HOUR_US		(INT64CONST(3600) * USECS_PER_SEC)
+#define MINUTE_US	(INT64CONST(60) * USECS_PER_SEC)
+
+static HTAB *caches = NULL;
+static MemoryContext context = NULL;
+static Oid	relation = InvalidOid;
+static bool valid = false;
+static CxCache *last_found = NULL;
+
+static void
+relcache_cb(Datum arg, Oid relid)
+{
+	if (relid == InvalidOid || relid == relation || relation == InvalidOid)
+	{
+		valid = false;
+		last_found = NULL;
+	}
+}
+
+/* Called once in each process, before the first look-up. */
+void
+cx_catalog_init(void)
+{
+	static bool done = false;
+
+	if (!done)
+		CacheRegisterRelcacheCallback(relcache_cb, (Datum) 0);
+	done = true;
+}
+
+/* The table of definitions, InvalidOid where there is no extension. */
+Oid
+cx_catalog_relation(void)
+{
+	Oid			schema = get_namespace_oid("cachex", true);
+
+	return OidIsValid(schema)
+		? get_relname_relid("cache_definition", schema) : InvalidOid;
+}
+
+static void
+create_hash(void)
+{
+	HASHCTL		ctl;
+
+	last_found = NULL;
+	if (context)
+		MemoryContextDelete(context);
+	context = AllocSetContextCreate(CacheMemoryContext, "cachex caches",
+									ALLOCSET_SMALL_SIZES);
+	ctl.keysize = NAMEDATALEN;
+	ctl.entrysize = sizeof(CxCache);
+	ctl.hcxt = context;
+	caches = hash_create("cachex caches", 32, &ctl,
+						 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+}
+
+static CxCache *
+enter(const char *name, int64 id, int32 version)
+{
+	CxCache    *cache = hash_search(caches, name, HASH_ENTER, NULL);
+
+	cache->name_len = (int) strlen(name);
+	cache->id = id;
+	cache->built_in = false;
+	cache->owner = BOOTSTRAP_SUPERUSERID;
+	cache->ttl_us = HOUR_US;
+	cache->negative_ttl_us = MINUTE_US;
+	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
+	cache->exact = false;
+	cache->enabled = true;
+	cache->loader = NULL;
+	cache->number = cx_registry_register(MyDatabaseId, id, name,
+										 GetCurrentTimestamp());
+	cache->shared = NULL;
+	cache->uid = cache->shared_uid = 0;
+	if (cache->number >= 0)
+	{
+		cache->shared = cx_registry_get(cache->number);
+		cache->shared_uid = cache->shared->uid;
+		cache->uid = cache->shared_uid ^ ((uint64) (uint32) version << 32);
+	}
+	return cache;
+}
+
+static int64
+interval_us(Datum datum)
+{
+	Interval   *i = DatumGetIntervalP(datum);
+	int64		days = (int64) i->month * DAYS_PER_MONTH + i->day;
+	int64		us;
+
+	if (pg_mul_s64_overflow(days, USECS_PER_DAY, &us) ||
+		pg_add_s64_overflow(us, i->time, &us))
+		return CX_TTL_NEVER;
+	return us;
+}
+
+/* Takes over one row. */
+static void
+read_row(TupleDesc desc, HeapTuple tuple)
+{
+	Datum		v[NCOLS];
+	bool		null[NCOLS];
+	CxCache    *cache;
+
+#define COL(c) v[COL_##c - 1]
+#define ISNULL(c) null[COL_##c - 1]
+	heap_deform_tuple(tuple, desc, v, null);
+	cache = enter(TextDatumGetCString(COL(NAME)), DatumGetInt64(COL(ID)),
+				  DatumGetInt32(COL(VERSION)));
+	cache->owner = DatumGetObjectId(COL(OWNER));
+	cache->ttl_us = ISNULL(TTL) ? CX_TTL_NEVER : interval_us(COL(TTL));
+	if (!ISNULL(NEGATIVE_TTL))
+		cache->negative_ttl_us = interval_us(COL(NEGATIVE_TTL));
+	if (!ISNULL(MAX_ENTRIES))
+		cache->limits.entries = DatumGetInt64(COL(MAX_ENTRIES));
+	if (!ISNULL(MAX_MEMORY))
+		cache->limits.bytes = DatumGetInt64(COL(MAX_MEMORY));
+	cache->exact = strcmp(TextDatumGetCString(COL(CONSISTENCY)), "exact") == 0;
+	cache->enabled = DatumGetBool(COL(ENABLED));
+	if (!ISNULL(LOADER))
+		cache->loader = MemoryContextStrdup(context,
+											TextDatumGetCString(COL(LOADER)));
+#undef COL
+#undef ISNULL
+}
+
+static void
+read_rows(void)
+{
+	Relation	rel = table_open(relation, AccessShareLock);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (RelationGetDescr(rel)->natts < NCOLS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"cachex\" in this database is older than its library"),
+				 errhint("Run ALTER EXTENSION cachex UPDATE.")));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		read_row(RelationGetDescr(rel), tuple);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+add_built_in(const char *name, int64 id, bool exact)
+{
+	if (hash_search(caches, name, HASH_FIND, NULL) == NULL)
+	{
+		CxCache    *cache = enter(name, id, 0);
+
+		cache->built_in = true;
+		cache->exact = exact;
+	}
+}
+
+/* Reads everything again. Raises what reading a table can raise. */
+static void
+load(void)
+{
+	MemoryContext old;
+
+	cx_catalog_init();
+	relation = cx_catalog_relation();
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"cachex\" is not installed in this database"),
+				 errhint("Run CREATE EXTENSION cachex.")));
+	create_hash();
+	/* an invalidation that arrives while the rows are read counts */
+	valid = true;
+	old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
+													  "cachex rows",
+													  ALLOCSET_SMALL_SIZES));
+	PG_TRY();
+	{
+		read_rows();
+		add_built_in("default", ID_DEFAULT, false);
+		add_built_in("queries", ID_QUERIES, true);
+	}
+	PG_CATCH();
+	{
+		valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextDelete(MemoryContextSwitchTo(old));
+}
+
+/* A cache by name, or NULL. Raises an error when the rows cannot be read. */
+CxCache *
+cx_catalog_find(const char *name, Size len)
+{
+	char		key[NAMEDATALEN];
+
+	if (last_found && valid && last_found->name_len == (int) len &&
+		memcmp(last_found->name, name, len) == 0)
+		return last_found;
+	if (len >= NAMEDATALEN)
+		return NULL;
+	for (int tries = 0; !valid && tries < 10; tries++)
+		load();
+	memcpy(key, name, len);
+	key[len] = '\0';
+	last_found = hash_search(caches, key, HASH_FIND, NULL);
+	return last_found;
+}
+
+/* The same; a cache that does not exist is an error. */
+CxCache *
+cx_catalog_get(const char *name, Size len)
+{
+	CxCache    *cache = cx_catalog_find(name, len);
+
+	if (cache == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("cache \"%.*s\" does not exist",
+						(int) pg_mbcliplen(name, (int) len, NAMEDATALEN), name),
+				 errhint("Create it with cachex.create_cache().")));
+	return cache;
+}
+
+/* All caches of the database, in a palloc'd array. */
+CxCache **
+cx_catalog_all(int *n)
+{
+	HASH_SEQ_STATUS seq;
+	CxCache   **all;
+	CxCache    *cache;
+
+	(void) cx_catalog_find("default", strlen("default"));
+	all = palloc(hash_get_num_entries(caches) * sizeof(CxCache *));
+	*n = 0;
+	hash_seq_init(&seq, caches);
+	while ((cache = hash_seq_search(&seq)) != NULL)
+		all[(*n)++] = cache;
+	return all;
+}

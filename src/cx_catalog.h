@@ -1,0 +1,48 @@
+/*
+ * cx_catalog.h
+ *	  This session's picture of the caches of its database.
+ */
+#ifndef CX_CATALOG_H
+#define CX_CATALOG_H
+
+#include "cx_policy.h"
+#include "cx_registry.h"
+
+#define CX_TTL_NEVER	PG_INT64_MAX
+
+/* A cache, as its row says. Valid until the next cx_catalog_ call. */
+typedef struct CxCache
+{
+	char		name[NAMEDATALEN];	/* hash key */
+	int			name_len;
+	int64		id;
+	bool		built_in;		/* default or queries, without a row */
+	Oid			owner;
+	int64		ttl_us;			/* CX_TTL_NEVER = entries do not expire */
+	int64		negative_ttl_us;
+	CxLimits	limits;
+	bool		exact;
+	bool		enabled;
+	char	   *loader;			/* function, as text, or NULL */
+
+	/* in shared memory */
+	int			number;			/* -1: no number could be had */
+	uint64		uid;			/* of the number and the version */
+	uint64		shared_uid;
+	CxSharedCache *shared;
+} CxCache;
+
+extern CxCache *cx_catalog_find(const char *name, Size len);
+extern CxCache *cx_catalog_get(const char *name, Size len);
+extern CxCache **cx_catalog_all(int *n);
+extern Oid	cx_catalog_relation(void);
+extern void cx_catalog_init(void);
+
+/* Whether the cache's number is still its own. */
+static inline bool
+cx_catalog_usable(const CxCache *cache)
+{
+	return cache->number >= 0 && cache->shared->uid == cache->shared_uid;
+}
+
+#endif							/* CX_CATALOG_H */

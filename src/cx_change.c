@@ -1,0 +1,597 @@
+/*
+ * cx_change.c
+ *	  Changes of the current transaction: staged when the call is made,
+ *	  marked before the commit, published after it.
+ *
+ * Whatever can fail happens when the call is made: memory is taken, the value
+ * is written, the entry is linked where only its transaction finds it.  At
+ * commit generations move and flags change, no more.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "cx_cache.h"
+#include "cx_counters.h"
+#include "cx_like.h"
+#include "cx_make.h"
+#include "cx_scan.h"
+#include "cx_wake.h"
+
+/* Operations before this one are marked; for an abort in between. */
+static uint32 nmarked = 0;
+static bool begun = false;
+static uint64 my_xid = 0;
+
+/* The last operation that invalidates: writes before it are not re-used. */
+static uint32 last_invalidation = CX_OP_NONE;
+
+/* ---- staging ---- */
+
+static CxOp *
+add_write(const CxAsk *ask)
+{
+	CxOp	   *op;
+
+	/* the mark needs an xid, and may raise an error */
+	(void) GetTopTransactionId();
+	op = cx_pending_add(CX_OP_WRITE, ask->ident.id);
+	op->cache = ask->ident.cache;
+	op->u.write.key_id = ask->ident.key_id;
+	op->u.write.scope_id = ask->ident.scope_id;
+	op->u.write.scoped_key_id = ask->ident.scoped_key_id;
+	op->u.write.cache_id = cx_key_of_cache(ask->cache->shared_uid);
+	op->u.write.slot = CX_NONE;
+	op->u.write.base_gen = CX_BASE_ANY;
+	return op;
+}
+
+static void
+unstage(CxOp *op)
+{
+	if (op->kind == CX_OP_WRITE && op->u.write.slot != CX_NONE)
+	{
+		cx_store_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
+		op->u.write.slot = CX_NONE;
+	}
+}
+
+/*
+ * The operation for a write of this identity: the last one where nothing
+ * that could tell them apart lies between, else a new one.
+ */
+static CxOp *
+write_op(const CxAsk *ask)
+{
+	uint32		last = cx_pending_last(ask->ident.id);
+
+	if (last != CX_OP_NONE && cx_pending_same_level(last) &&
+		(last_invalidation == CX_OP_NONE || last_invalidation < last))
+	{
+		unstage(cx_pending_get(last));
+		return cx_pending_get(last);
+	}
+	return add_write(ask);
+}
+
+/*
+ * Stages an entry in place of what the transaction sees under the identity.
+ * Returns false when it could not be stored, which is counted; the identity
+ * is then empty from the commit on.  base: see CxBase.
+ */
+bool
+cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
+{
+	uint64		gen = cx_gens_next();
+	CxOp	   *op = write_op(ask);
+	CxLinked	linked;
+	uint32		n;
+
+	op->u.write.base_gen = base->gen;
+	op->u.write.check_gen = base->check_gen;
+	op->u.write.has_tags = entry->ntags > 0;
+	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, base->frequency,
+					 ask->now);
+	if (n == CX_NONE)
+		return false;
+	linked = cx_store_stage(ask->ident.id, n);
+	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
+	{
+		cx_make_space(ask->now);
+		linked = cx_store_stage(ask->ident.id, n);
+	}
+	if (linked != CX_LINKED)
+	{
+		cx_store_drop_one(n);
+		if (linked == CX_LINK_NO_MEMORY)
+			cx_counters_add(ask->cache->number, CX_REFUSED_FULL, 1);
+		return false;
+	}
+	op->u.write.slot = n;
+	op->u.write.stage_gen = gen;
+	return true;
+}
+
+/* Stages that the identity is empty. */
+void
+cx_cache_stage_removal(CxAsk *ask, const CxBase *base)
+{
+	CxOp	   *op = write_op(ask);
+
+	op->u.write.base_gen = base->gen;
+	op->u.write.check_gen = base->check_gen;
+}
+
+/*
+ * What an atomic change starts from: the entry as it is now, not as the
+ * caller's snapshot has it.  The caller holds the key's lock (cx_keylock) and
+ * has put a fresh snapshot into ask.  Fills base; returns as cx_cache_lookup.
+ */
+CxStatus
+cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
+{
+	uint64		now_gen = cx_gens_last();
+	uint32		own = cx_pending_last(ask->ident.id);
+	CxStatus	status = cx_cache_lookup(ask, true, hit);
+
+	base->frequency = 0;
+	base->check_gen = now_gen;
+	base->gen = CX_BASE_ABSENT;
+	if (own != CX_OP_NONE)
+	{
+		CxOp	   *op = cx_pending_get(own);
+
+		base->gen = op->u.write.base_gen;
+		base->check_gen = op->u.write.check_gen;
+	}
+	else if (status != CX_MISS)
+	{
+		base->gen = hit->gen;
+		base->frequency = Min(15, hit->frequency + hit->hits);
+	}
+	if (last_invalidation != CX_OP_NONE &&
+		(status == CX_MISS || status == CX_DEAD))
+	{
+		/* after an own invalidation the value starts from nothing older */
+		base->gen = CX_BASE_ANY;
+		base->check_gen = 0;
+	}
+	return status;
+}
+
+/* ---- invalidation ---- */
+
+static void
+add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
+{
+	uint32		last = cx_pending_last(id);
+	CxOp	   *op;
+
+	/* twice in a row says nothing new */
+	if (last != CX_OP_NONE && last + 1 == cx_pending_count() &&
+		cx_pending_same_level(last))
+		return;
+	(void) GetTopTransactionId();
+	op = cx_pending_add(CX_OP_INVALIDATE, id);
+	op->dep_kind = kind;
+	op->cache = (uint16) cache;
+	op->u.gen = gen;
+	last_invalidation = cx_pending_count() - 1;
+}
+
+/* The key, in every scope and for every role. */
+void
+cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
+{
+	if (cx_catalog_usable(cache))
+		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->uid, key, len),
+						 cache->number, NULL);
+}
+
+/* The key in one scope, for every role. */
+void
+cx_cache_invalidate_scoped(CxAsk *ask)
+{
+	if (cx_catalog_usable(ask->cache))
+		add_invalidation(CX_DEP_KEY, ask->ident.scoped_key_id,
+						 ask->cache->number, NULL);
+}
+
+void
+cx_cache_invalidate_tag(const char *tag, Size len)
+{
+	add_invalidation(CX_DEP_GROUP, cx_key_of_tag(MyDatabaseId, tag, len),
+					 -1, NULL);
+}
+
+void
+cx_cache_clear_scope(CxCache *cache, const char *scope, Size len)
+{
+	if (cx_catalog_usable(cache))
+		add_invalidation(CX_DEP_GROUP,
+						 cx_key_of_scope(cache->uid, scope, len),
+						 cache->number, NULL);
+}
+
+void
+cx_cache_clear(CxCache *cache)
+{
+	if (cx_catalog_usable(cache))
+		add_invalidation(CX_DEP_CACHE, cx_key_of_cache(cache->shared_uid),
+						 cache->number, &cache->shared->gen);
+}
+
+/*
+ * Invalidates the keys of a cache that match a pattern.  Returns how many
+ * entries matched.  Interruptible; looks at one bucket at a time.
+ */
+static uint64
+match_keys(int cache, uint64 uid, const char *pattern)
+{
+	CxScan	   *scan = cx_scan_begin(cache);
+	CxScanned	entry;
+	Size		pattern_len = strlen(pattern);
+	uint64		n = 0;
+
+	while (cx_scan_next(scan, &entry))
+	{
+		if (!cx_like_match(entry.key, entry.entry.key_len, pattern,
+						   pattern_len))
+			continue;
+		add_invalidation(CX_DEP_KEY,
+						 cx_key_of_key(uid, entry.key, entry.entry.key_len),
+						 cache, NULL);
+		n++;
+	}
+	cx_scan_end(scan);
+	return n;
+}
+
+/*
+ * Invalidates the keys that match a pattern as of the commit.  Returns how
+ * many entries match now.
+ */
+uint64
+cx_cache_invalidate_like(CxCache *cache, const char *pattern)
+{
+	CxOp	   *op;
+
+	if (!cx_catalog_usable(cache))
+		return 0;
+	(void) GetTopTransactionId();
+	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->shared_uid));
+	op->cache = (uint16) cache->number;
+	op->u.like.uid = cache->uid;
+	op->u.like.pattern = cx_pending_strdup(pattern);
+	return match_keys(op->cache, cache->uid, pattern);
+}
+
+/* A row of cachex.cache_definition changes with this transaction. */
+void
+cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
+{
+	CxOp	   *op = cx_pending_add(kind, 0);
+
+	op->u.row.id = id;
+	if (limits)
+	{
+		op->u.row.max_entries = limits->entries;
+		op->u.row.max_bytes = limits->bytes;
+	}
+}
+
+/* All caches of a database go with this transaction. */
+void
+cx_cache_database_dropped(Oid db)
+{
+	cx_pending_add(CX_OP_DATABASE_DROPPED, 0)->u.row.id = db;
+}
+
+/* ---- before the commit ---- */
+
+static CxDep
+dep_of(const CxOp *op)
+{
+	CxDep		dep = {op->id, CX_DEP_MARK, NULL};
+
+	if (op->kind == CX_OP_INVALIDATE)
+	{
+		dep.kind = op->dep_kind;
+		if (dep.kind == CX_DEP_CACHE)
+			dep.gen = op->u.gen;
+	}
+	return dep;
+}
+
+/* An operation that later ones with the same id have not overtaken. */
+static bool
+is_last(uint32 n)
+{
+	CxOp	   *op = cx_pending_get(n);
+
+	return op->id != 0 && cx_pending_last(op->id) == n;
+}
+
+static void
+refuse_prepare(void)
+{
+	for (uint32 n = 0; n < cx_pending_count(); n++)
+	{
+		CxOp	   *op = cx_pending_get(n);
+
+		if (op->kind == CX_OP_WRITE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has put values into a cache"),
+					 errhint("Invalidate the keys instead: an invalidation takes effect at COMMIT PREPARED.")));
+		if (op->kind != CX_OP_INVALIDATE && op->kind != CX_OP_LIKE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot PREPARE a transaction that has created, altered or dropped a cache")));
+	}
+}
+
+/*
+ * Puts the transaction in doubt for all that it changes.  May raise an error;
+ * cx_cache_after_abort then takes the marks back.
+ */
+void
+cx_cache_before_commit(bool prepare)
+{
+	if (!cx_pending_any)
+		return;
+	if (prepare)
+		refuse_prepare();
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	{
+		my_xid = cx_deps_full_xid(GetTopTransactionIdIfAny());
+		if (prepare)
+			my_xid |= CX_XID_PREPARED;
+		cx_deps_begin(my_xid);
+		begun = true;
+	}
+	/* a pattern appends the keys that it finds */
+	for (nmarked = 0; nmarked < cx_pending_count(); nmarked++)
+	{
+		CxOp	   *op = cx_pending_get(nmarked);
+
+		if (!is_last(nmarked))
+			continue;
+		cx_deps_mark(dep_of(op), my_xid);
+		op->marked = true;
+		if (op->kind == CX_OP_LIKE)
+			match_keys(op->cache, op->u.like.uid, op->u.like.pattern);
+	}
+}
+
+/* ---- after the commit: nothing here can fail ---- */
+
+/* Whether the transaction invalidated a dependency of a write after it. */
+static bool
+is_overtaken(uint32 n, int ntags, const uint64 *tag_id)
+{
+	const CxOp *op = cx_pending_get(n);
+
+	if (last_invalidation == CX_OP_NONE || last_invalidation < n)
+		return false;
+	if (cx_pending_later(op->u.write.key_id, n) ||
+		cx_pending_later(op->u.write.cache_id, n))
+		return true;
+	if (op->u.write.scope_id != 0 &&
+		(cx_pending_later(op->u.write.scope_id, n) ||
+		 cx_pending_later(op->u.write.scoped_key_id, n)))
+		return true;
+	for (int i = 0; i < ntags; i++)
+	{
+		if (cx_pending_later(tag_id[i], n))
+			return true;
+	}
+	return false;
+}
+
+/* Whether an invalidation overtook an update: see CxBase. */
+static bool
+is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
+{
+	uint64		gen = op->u.write.check_gen;
+
+	if (gen == 0)
+		return false;
+	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
+		cx_deps_floor() > gen ||
+		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
+		return true;
+	if (op->u.write.scope_id != 0 &&
+		(cx_gens_get(CX_GEN_KEY, op->u.write.scoped_key_id) > gen ||
+		 cx_gens_get(CX_GEN_GROUP, op->u.write.scope_id) > gen))
+		return true;
+	for (int i = 0; i < ntags; i++)
+	{
+		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
+			return true;
+	}
+	return false;
+}
+
+static void
+publish(uint32 n, uint64 latest)
+{
+	CxOp	   *op = cx_pending_get(n);
+	CxPublish	p;
+	CxPublished result;
+	uint64		tag_id[CX_MAX_TAGS];
+	int			ntags = 0;
+	bool		beaten;
+
+	/* the generation first: what moves after the tests makes it dead */
+	p.gen = cx_gens_next();
+	if (op->u.write.has_tags && op->u.write.slot != CX_NONE)
+		ntags = cx_store_staged_tags(op->id, op->u.write.slot,
+									 op->u.write.stage_gen, tag_id);
+	beaten = is_beaten(op, ntags, tag_id);
+	p.mark = dep_of(op);
+	p.xid = my_xid;
+	p.latest = latest;
+	p.slot = op->u.write.slot;
+	p.stage_gen = op->u.write.stage_gen;
+	p.base_gen = op->u.write.base_gen;
+	p.publish = !beaten && !is_overtaken(n, ntags, tag_id);
+	result = cx_store_publish(op->id, &p);
+	if (beaten || result == CX_PUBLISH_CONFLICT)
+		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
+	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
+		cx_counters_add(op->cache, CX_PUTS, 1);
+}
+
+/* Gives up a cache whose row is gone. */
+static void
+drop_cache(int64 id)
+{
+	int			number = cx_registry_find(MyDatabaseId, id);
+	uint64		gen = cx_gens_next();
+
+	if (number < 0)
+		return;
+	cx_registry_drop(number, gen);
+	cx_policy_clear(number, gen);
+	cx_wake_before(0);
+}
+
+static void
+finish_clear(const CxOp *op)
+{
+	uint64		gen = pg_atomic_read_u64(op->u.gen);
+
+	cx_policy_clear(op->cache, gen);
+	pg_atomic_write_u32(&cx_registry_get(op->cache)->reclaim, 1);
+	cx_wake_before(0);
+}
+
+/* What has to do with whole caches, after all entries are in place. */
+static void
+finish(const CxOp *op)
+{
+	int			number;
+
+	if (op->kind == CX_OP_INVALIDATE && op->dep_kind == CX_DEP_CACHE &&
+		op->marked)
+		finish_clear(op);
+	else if (op->kind == CX_OP_ROW_DELETED)
+		drop_cache(op->u.row.id);
+	else if (op->kind == CX_OP_DATABASE_DROPPED)
+	{
+		cx_registry_drop_database((Oid) op->u.row.id, cx_gens_next());
+		cx_wake_before(0);
+	}
+	else if (op->kind == CX_OP_ROW_CHANGED)
+	{
+		CxLimits	limits = {op->u.row.max_entries, op->u.row.max_bytes};
+
+		number = cx_registry_find(MyDatabaseId, op->u.row.id);
+		if (number >= 0)
+			cx_make_trim(number, &limits, GetCurrentTimestamp());
+	}
+}
+
+static void
+forget(void)
+{
+	cx_pending_forget();
+	nmarked = 0;
+	begun = false;
+	my_xid = 0;
+	last_invalidation = CX_OP_NONE;
+}
+
+/* The transaction has committed and can be seen. */
+void
+cx_cache_after_commit(void)
+{
+	uint64		latest;
+	uint32		n = cx_pending_count();
+
+	if (!cx_pending_any)
+		return;
+	latest = cx_deps_latest();
+	for (uint32 i = 0; i < n; i++)
+	{
+		CxOp	   *op = cx_pending_get(i);
+
+		if (!op->marked || op->kind == CX_OP_WRITE)
+			continue;
+		cx_deps_resolve(dep_of(op), my_xid, latest);
+		if (op->dep_kind == CX_DEP_KEY && op->kind == CX_OP_INVALIDATE)
+			cx_counters_add(op->cache, CX_INVALIDATED, 1);
+	}
+	for (uint32 i = 0; i < n; i++)
+	{
+		CxOp	   *op = cx_pending_get(i);
+
+		if (op->kind != CX_OP_WRITE)
+			continue;
+		if (op->marked)
+			publish(i, latest);
+		else
+			unstage(op);
+	}
+	for (uint32 i = 0; i < n; i++)
+		finish(cx_pending_get(i));
+	if (begun)
+		cx_deps_end();
+	forget();
+}
+
+/* The marks stay; readers resolve them. */
+void
+cx_cache_after_prepare(void)
+{
+	forget();
+}
+
+/* Gives up operations from the end of the log until it has n. Cannot fail. */
+void
+cx_cache_cut(uint32 n)
+{
+	for (uint32 i = cx_pending_count(); i > n; i--)
+	{
+		CxOp	   *op = cx_pending_get(i - 1);
+
+		unstage(op);
+		if (op->kind == CX_OP_ROW_ADDED)
+			drop_cache(op->u.row.id);
+	}
+	cx_pending_truncate(n);
+	if (last_invalidation == CX_OP_NONE || last_invalidation < n)
+		return;
+	last_invalidation = CX_OP_NONE;
+	for (uint32 i = 0; i < n; i++)
+	{
+		if (cx_pending_get(i)->kind == CX_OP_INVALIDATE)
+			last_invalidation = i;
+	}
+}
+
+void
+cx_cache_after_abort(void)
+{
+	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
+
+	if (!cx_pending_any)
+		return;
+	for (uint32 i = 0; i < cx_pending_count() && !prepared; i++)
+	{
+		CxOp	   *op = cx_pending_get(i);
+
+		if (op->marked)
+			cx_deps_unmark(dep_of(op), my_xid);
+	}
+	cx_cache_cut(0);
+	if (begun && !prepared)
+		cx_deps_end();
+	forget();
+}

@@ -1,0 +1,41 @@
+/*
+ * cx_compat.h
+ *	  The only place that looks at PG_VERSION_NUM.
+ *
+ * The newest server's spelling wins; older ones are mapped to it here.
+ */
+#ifndef CX_COMPAT_H
+#define CX_COMPAT_H
+
+#include "access/transam.h"
+#include "storage/proc.h"
+
+#if PG_VERSION_NUM < 150000
+#error "cachex needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM < 170000
+#define TransamVariables ShmemVariableCache
+#define MyProcNumber (MyProc->pgprocno)
+#define cx_compat_my_lxid() (MyProc->lxid)
+#else
+#define cx_compat_my_lxid() (MyProc->vxid.lxid)
+#endif
+
+/* The macros of varlena values: a header of their own since 16. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#if PG_VERSION_NUM < 160000
+#define cx_compat_owns_database(db, role) pg_database_ownercheck(db, role)
+#define cx_compat_may_create(db, role) \
+	(pg_database_aclcheck(db, role, ACL_CREATE) == ACLCHECK_OK)
+#else
+#define cx_compat_owns_database(db, role) \
+	object_ownercheck(DatabaseRelationId, db, role)
+#define cx_compat_may_create(db, role) \
+	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
+#endif
+
+#endif							/* CX_COMPAT_H */

@@ -1,0 +1,537 @@
+/*
+ * cx_deps.c
+ *	  The writer-set protocol for keys, tags, scopes and caches.
+ *
+ * Lines hold writers: up to four transactions each, in doubt or resolved,
+ * with 32 bits of the dependency's hash; what finds no place is kept as
+ * bounds that err towards a miss.  The generations that the writers move are
+ * in cx_gens and, of a cache, in the registry.
+ *
+ * Why it is exact: src/README.md.
+ *
+ * Locking: dependency d is under partition d.id mod 64, its line and its
+ * generation alike.  One partition is held at a time, nothing that locks is
+ * called under it.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "access/twophase.h"
+#include "access/xact.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/snapmgr.h"
+
+#include "cx_compat.h"
+#include "cx_deps.h"
+
+#define PARTITIONS	CX_GEN_PARTITIONS
+#define MEMBERS		4
+
+/*
+ * Writers of the dependencies that share a line.  latest[i] is 0 while
+ * xid[i] is in doubt, later latestCompletedXid at its completion or after.
+ */
+typedef struct Line
+{
+	uint64		xid[MEMBERS];	/* 0 = free */
+	uint64		latest[MEMBERS];
+	uint32		hash[MEMBERS];
+	uint32		over_count;		/* plain writers in doubt without a place */
+	uint32		unused;
+	uint64		over_min;		/* bounds of their xids */
+	uint64		over_max;
+	uint64		over_prepared;	/* greatest prepared one without a place */
+	uint64		floor_xid;		/* greatest resolved one that lost its place */
+	uint64		floor_latest;
+} Line;
+
+StaticAssertDecl(sizeof(Line) == 128, "a line of writers is two cache lines");
+
+typedef struct Deps
+{
+	/* Read by every hit, written by writers' commits only. */
+	pg_atomic_uint32 in_doubt;	/* transactions with marks */
+	pg_atomic_uint32 prepared;	/* marks of prepared transactions */
+	pg_atomic_uint64 max_xid;	/* greatest xid that ever marked */
+	pg_atomic_uint64 floor_gen; /* entries stored before this are dead */
+	pg_atomic_uint64 boot_xid;	/* xids up to this may have lost marks */
+	char		pad[PG_CACHE_LINE_SIZE];
+	pg_atomic_uint64 overflows;
+	uint32		nlines;			/* a partition */
+	Line	   *lines;
+	LWLockPadded *locks;
+} Deps;
+
+static Deps *deps;
+
+/* Lines take 1/64 of the memory within bounds; 2 MB at most. */
+static uint32
+count_lines(Size budget)
+{
+	Size		n = budget / 64 / sizeof(Line) / PARTITIONS;
+
+	return (uint32) Min(Max(n, 8), 256);
+}
+
+/* Bytes of shared memory for writers, out of budget bytes for everything. */
+Size
+cx_deps_size(Size budget)
+{
+	Size		size = MAXALIGN(sizeof(Deps)) + PG_CACHE_LINE_SIZE;
+
+	return add_size(size, mul_size((Size) count_lines(budget) * PARTITIONS,
+								   sizeof(Line)));
+}
+
+void
+cx_deps_init(void *memory, Size budget)
+{
+	char	   *p = memory;
+
+	deps = memory;
+	memset(memory, 0, cx_deps_size(budget));
+	pg_atomic_init_u32(&deps->in_doubt, 0);
+	pg_atomic_init_u32(&deps->prepared, 0);
+	pg_atomic_init_u64(&deps->max_xid, 0);
+	pg_atomic_init_u64(&deps->floor_gen, 0);
+	pg_atomic_init_u64(&deps->boot_xid, 0);
+	pg_atomic_init_u64(&deps->overflows, 0);
+	deps->nlines = count_lines(budget);
+	p = (char *) CACHELINEALIGN(p + sizeof(Deps));
+	deps->lines = (Line *) p;
+	deps->locks = GetNamedLWLockTranche("cachex_deps");
+}
+
+static inline LWLock *
+lock_of(uint64 id)
+{
+	return &deps->locks[id % PARTITIONS].lock;
+}
+
+static inline Line *
+line_of(uint64 id)
+{
+	return &deps->lines[(id % PARTITIONS) * deps->nlines +
+						(id / PARTITIONS) % deps->nlines];
+}
+
+/* The part of the hash that neither partition nor line is made of. */
+static inline uint32
+member_tag(uint64 id)
+{
+	return (uint32) (id >> 32);
+}
+
+/* ---- generations ---- */
+
+/* Entries with a generation below this are dead, whatever they depend on. */
+uint64
+cx_deps_floor(void)
+{
+	return pg_atomic_read_u64(&deps->floor_gen);
+}
+
+/* Moves a dependency's generation. Its partition is locked. */
+static void
+bump_locked(CxDep dep)
+{
+	Assert(LWLockHeldByMe(lock_of(dep.id)));
+	switch (dep.kind)
+	{
+		case CX_DEP_KEY:
+			cx_gens_bump(CX_GEN_KEY, dep.id);
+			break;
+		case CX_DEP_GROUP:
+			cx_gens_bump(CX_GEN_GROUP, dep.id);
+			break;
+		case CX_DEP_CACHE:
+			pg_atomic_write_u64(dep.gen, cx_gens_next());
+			break;
+		case CX_DEP_MARK:
+			break;
+	}
+}
+
+/* ---- snapshots ---- */
+
+/* latestCompletedXid; 8 bytes, read without a lock (64-bit platforms). */
+uint64
+cx_deps_latest(void)
+{
+	return U64FromFullTransactionId(*(volatile FullTransactionId *)
+									&TransamVariables->latestCompletedXid);
+}
+
+static inline uint64
+full_xid(TransactionId xid, uint64 base)
+{
+	return base + (int64) (int32) (xid - (uint32) base);
+}
+
+uint64
+cx_deps_full_xid(TransactionId xid)
+{
+	return full_xid(xid, cx_deps_latest());
+}
+
+/*
+ * After a start, prepared transactions may hold invalidations whose marks are
+ * gone.  Until no snapshot can be older than them nothing is served.
+ */
+static uint64
+boot_bound(void)
+{
+	uint64		bound = pg_atomic_read_u64(&deps->boot_xid);
+	uint64		expected = 0;
+
+	if (likely(bound != 0))
+		return bound;
+	bound = max_prepared_xacts > 0
+		? U64FromFullTransactionId(ReadNextFullTransactionId()) - 1 : 1;
+	if (pg_atomic_compare_exchange_u64(&deps->boot_xid, &expected, bound))
+		return bound;
+	return expected;
+}
+
+/*
+ * Fills view from a snapshot.  Returns false when the cache must be neither
+ * read nor filled under it.
+ */
+bool
+cx_deps_view(CxView *view, Snapshot snapshot)
+{
+	if (snapshot == NULL || snapshot->snapshot_type != SNAPSHOT_MVCC ||
+		snapshot->takenDuringRecovery)
+		return false;
+	view->snapshot = snapshot;
+	view->base = cx_deps_latest();
+	view->xmin = full_xid(snapshot->xmin, view->base);
+	view->xmax = full_xid(snapshot->xmax, view->base);
+	return view->xmin > boot_bound();
+}
+
+/* Whether the snapshot sees that xid has completed; top-level xids only. */
+static bool
+sees(const CxView *view, uint64 xid)
+{
+	Snapshot	s = view->snapshot;
+
+	if (xid >= view->xmax)
+		return false;
+	if (xid < view->xmin)
+		return true;
+	for (uint32 i = 0; i < s->xcnt; i++)
+	{
+		if (s->xip[i] == (TransactionId) xid)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * First half of the short cut for quiet times, before anything is looked up:
+ * no transaction is in doubt.
+ */
+bool
+cx_deps_quiet(void)
+{
+	bool		quiet = pg_atomic_read_u32(&deps->in_doubt) == 0 &&
+	pg_atomic_read_u32(&deps->prepared) == 0;
+
+	pg_read_barrier();
+	return quiet;
+}
+
+/*
+ * Second half, after the entry was read: every transaction that marked
+ * anything is one that the snapshot sees.  Both halves true: admits() would
+ * say yes for every dependency.
+ */
+bool
+cx_deps_settled(const CxView *view)
+{
+	pg_read_barrier();
+	return pg_atomic_read_u64(&deps->max_xid) < view->xmin;
+}
+
+/* A writer whose completion is bounded by xid and latest is seen for sure. */
+static inline bool
+surely_seen(const CxView *view, uint64 xid, uint64 latest)
+{
+	return view->xmin > xid || view->xmax - 1 > latest;
+}
+
+static void
+remember_locked(Line *line, int place, uint64 xid, uint64 latest, uint32 hash)
+{
+	line->xid[place] = xid;
+	line->latest[place] = Max(latest, 1);
+	line->hash[place] = hash;
+}
+
+/*
+ * A place for a member: a free one, else that of the resolved member with
+ * the least latest, which goes to the floor.  -1 when all are in doubt.
+ */
+static int
+make_place_locked(Line *line)
+{
+	int			victim = -1;
+
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		if (line->xid[i] == 0)
+			return i;
+		if (line->latest[i] != 0 &&
+			(victim < 0 || line->latest[i] < line->latest[victim]))
+			victim = i;
+	}
+	if (victim >= 0)
+	{
+		line->floor_xid = Max(line->floor_xid, line->xid[victim]);
+		line->floor_latest = Max(line->floor_latest, line->latest[victim]);
+		line->xid[victim] = 0;
+	}
+	return victim;
+}
+
+/* A prepared writer that the snapshot sees is over; nobody else tells us. */
+static void
+settle_prepared(const CxView *view, CxDep dep)
+{
+	Line	   *line = line_of(dep.id);
+
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		uint64		xid = line->xid[i] & ~CX_XID_PREPARED;
+
+		if (line->latest[i] == 0 && (line->xid[i] & CX_XID_PREPARED) &&
+			line->hash[i] == member_tag(dep.id) && sees(view, xid))
+		{
+			bump_locked(dep);
+			remember_locked(line, i, xid, view->xmax - 1, line->hash[i]);
+			pg_atomic_fetch_sub_u32(&deps->prepared, 1);
+		}
+	}
+	if (line->over_prepared != 0 && view->xmin > line->over_prepared)
+	{
+		line->floor_xid = Max(line->floor_xid, line->over_prepared);
+		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
+		line->over_prepared = 0;
+		pg_atomic_write_u64(&deps->floor_gen, cx_gens_next());
+		pg_atomic_fetch_sub_u32(&deps->prepared, 1);
+	}
+	LWLockRelease(lock_of(dep.id));
+}
+
+typedef enum Verdict
+{
+	ADMITTED,
+	REFUSED,
+	PREPARED_SEEN				/* ask again after settle_prepared */
+} Verdict;
+
+/* What the bounds of a line say. Its partition is locked. */
+static Verdict
+judge_bounds_locked(const CxView *view, const Line *line)
+{
+	if (line->over_count > 0 && line->over_min < view->xmax &&
+		!(line->over_min == line->over_max && !sees(view, line->over_min)))
+		return REFUSED;
+	if (line->over_prepared != 0)
+		return view->xmin > line->over_prepared ? PREPARED_SEEN : REFUSED;
+	if (line->floor_xid != 0 &&
+		!surely_seen(view, line->floor_xid, line->floor_latest))
+		return REFUSED;
+	return ADMITTED;
+}
+
+static Verdict
+judge_locked(const CxView *view, const Line *line, uint32 hash)
+{
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		uint64		xid = line->xid[i];
+
+		if (xid == 0 || line->hash[i] != hash)
+			continue;
+		if (line->latest[i] != 0)
+		{
+			if (!sees(view, xid))
+				return REFUSED;
+		}
+		else if (xid & CX_XID_PREPARED)
+		{
+			if (sees(view, xid & ~CX_XID_PREPARED))
+				return PREPARED_SEEN;
+		}
+		else if (sees(view, xid))
+			return REFUSED;
+	}
+	return judge_bounds_locked(view, line);
+}
+
+/*
+ * Whether the snapshot sees just those writers of dep that the generations
+ * tell of: none of them unseen, none seen but still in doubt.  Only then may
+ * an entry be served, or what the snapshot shows be stored.  To be asked
+ * after the entry was read and before its generations are compared.
+ */
+bool
+cx_deps_admits(const CxView *view, CxDep dep)
+{
+	Verdict		verdict;
+
+	for (int tries = 0; tries < 2; tries++)
+	{
+		LWLockAcquire(lock_of(dep.id), LW_SHARED);
+		verdict = judge_locked(view, line_of(dep.id), member_tag(dep.id));
+		LWLockRelease(lock_of(dep.id));
+		if (verdict != PREPARED_SEEN)
+			return verdict == ADMITTED;
+		settle_prepared(view, dep);
+	}
+	return false;
+}
+
+/* ---- writers ---- */
+
+/*
+ * Before a transaction's first mark; it is plain, not being prepared.  The
+ * marks between this and cx_deps_end() are looked at by every reader.
+ */
+void
+cx_deps_begin(uint64 xid)
+{
+	uint64		bare = xid & ~CX_XID_PREPARED;
+	uint64		last = pg_atomic_read_u64(&deps->max_xid);
+
+	while (last < bare &&
+		   !pg_atomic_compare_exchange_u64(&deps->max_xid, &last, bare))
+		;
+	if ((xid & CX_XID_PREPARED) == 0)
+		pg_atomic_fetch_add_u32(&deps->in_doubt, 1);
+	pg_memory_barrier();
+}
+
+/* After a transaction's last resolve or unmark. */
+void
+cx_deps_end(void)
+{
+	pg_memory_barrier();
+	pg_atomic_fetch_sub_u32(&deps->in_doubt, 1);
+}
+
+/*
+ * Puts xid in doubt for dep: before the transaction can be seen.  A prepared
+ * one carries CX_XID_PREPARED and may displace a resolved member only.
+ */
+void
+cx_deps_mark(CxDep dep, uint64 xid)
+{
+	Line	   *line = line_of(dep.id);
+	uint64		bare = xid & ~CX_XID_PREPARED;
+	bool		prepared = (xid & CX_XID_PREPARED) != 0;
+	int			place;
+
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	place = make_place_locked(line);
+	if (place >= 0)
+	{
+		line->xid[place] = xid;
+		line->latest[place] = 0;
+		line->hash[place] = member_tag(dep.id);
+		if (prepared)
+			pg_atomic_fetch_add_u32(&deps->prepared, 1);
+	}
+	else if (prepared)
+	{
+		if (line->over_prepared == 0)
+			pg_atomic_fetch_add_u32(&deps->prepared, 1);
+		line->over_prepared = Max(line->over_prepared, bare);
+	}
+	else
+	{
+		line->over_min = line->over_count == 0 ? bare : Min(line->over_min, bare);
+		line->over_max = line->over_count == 0 ? bare : Max(line->over_max, bare);
+		line->over_count++;
+	}
+	LWLockRelease(lock_of(dep.id));
+	if (place < 0)
+		pg_atomic_fetch_add_u64(&deps->overflows, 1);
+}
+
+/* The member that is xid's mark for dep, or -1 when it overflowed. */
+static int
+find_mark_locked(const Line *line, CxDep dep, uint64 xid)
+{
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		if (line->xid[i] == xid && line->latest[i] == 0 &&
+			line->hash[i] == member_tag(dep.id))
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * The transaction has committed and can be seen; latest is what
+ * cx_deps_latest() said after that.  Moves dep's generation and remembers the
+ * writer.  Once for each mark; must not be called for prepared ones.
+ */
+void
+cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
+{
+	Line	   *line = line_of(dep.id);
+	int			place;
+
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	bump_locked(dep);
+	place = find_mark_locked(line, dep, xid);
+	if (place >= 0)
+		remember_locked(line, place, xid, latest, line->hash[place]);
+	else
+	{
+		Assert(line->over_count > 0);
+		line->over_count--;
+		place = make_place_locked(line);
+		if (place >= 0)
+			remember_locked(line, place, xid, latest, member_tag(dep.id));
+		else
+		{
+			line->floor_xid = Max(line->floor_xid, xid);
+			line->floor_latest = Max(line->floor_latest, latest);
+		}
+	}
+	LWLockRelease(lock_of(dep.id));
+}
+
+/* The transaction has aborted. Once for each mark. */
+void
+cx_deps_unmark(CxDep dep, uint64 xid)
+{
+	Line	   *line = line_of(dep.id);
+	int			place;
+
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	place = find_mark_locked(line, dep, xid);
+	if (place >= 0)
+		line->xid[place] = 0;
+	else
+	{
+		Assert(line->over_count > 0);
+		line->over_count--;
+	}
+	LWLockRelease(lock_of(dep.id));
+}
+
+void
+cx_deps_counts(CxDepsCounts *counts)
+{
+	counts->lines = (uint64) deps->nlines * PARTITIONS;
+	counts->in_doubt = pg_atomic_read_u32(&deps->in_doubt);
+	counts->prepared = pg_atomic_read_u32(&deps->prepared);
+	counts->overflows = pg_atomic_read_u64(&deps->overflows);
+}

@@ -1,0 +1,78 @@
+/*
+ * cx_deps.h
+ *	  Generations of what entries depend on, and the writers that move them.
+ *
+ * A dependency is a key, a tag, a scope, a cache, or a cache's fills.  Each
+ * has a generation; an entry is dead as soon as one of its dependencies has a
+ * later one than the entry's own.  Beside the generations stand the
+ * transactions that move them: in doubt from just before their commit, then
+ * remembered until they are forgotten in a way that errs towards a miss.
+ */
+#ifndef CX_DEPS_H
+#define CX_DEPS_H
+
+#include "port/atomics.h"
+#include "utils/snapshot.h"
+
+#include "cx_gens.h"
+
+/* How a dependency's generation is kept. */
+typedef enum CxDepKind
+{
+	CX_DEP_KEY,					/* generation shared with keys that collide */
+	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
+	CX_DEP_CACHE,				/* generation in the registry: exact */
+	CX_DEP_MARK					/* an identity, or a cache's fills: writers
+								 * only, no generation */
+} CxDepKind;
+
+typedef struct CxDep
+{
+	uint64		id;
+	CxDepKind	kind;
+	pg_atomic_uint64 *gen;		/* CX_DEP_CACHE only */
+} CxDep;
+
+/* A snapshot, as the protocol needs it: 64-bit xids */
+typedef struct CxView
+{
+	Snapshot	snapshot;
+	uint64		xmin;
+	uint64		xmax;
+	uint64		base;			/* latestCompletedXid when the view was made */
+} CxView;
+
+#define CX_XID_PREPARED (UINT64CONST(1) << 63)	/* in the mark of a prepared
+												 * transaction */
+
+extern Size cx_deps_size(Size budget);
+extern void cx_deps_init(void *memory, Size budget);
+
+extern uint64 cx_deps_floor(void);
+
+/* Readers */
+extern bool cx_deps_view(CxView *view, Snapshot snapshot);
+extern bool cx_deps_quiet(void);
+extern bool cx_deps_settled(const CxView *view);
+extern bool cx_deps_admits(const CxView *view, CxDep dep);
+
+/* Writers */
+extern uint64 cx_deps_full_xid(TransactionId xid);
+extern void cx_deps_begin(uint64 xid);
+extern void cx_deps_mark(CxDep dep, uint64 xid);
+extern void cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest);
+extern void cx_deps_unmark(CxDep dep, uint64 xid);
+extern void cx_deps_end(void);
+extern uint64 cx_deps_latest(void);
+
+typedef struct CxDepsCounts
+{
+	uint64		lines;			/* sets of writers */
+	uint64		in_doubt;		/* transactions between mark and resolve */
+	uint64		prepared;		/* marks of prepared transactions */
+	uint64		overflows;		/* marks that found no place of their own */
+} CxDepsCounts;
+
+extern void cx_deps_counts(CxDepsCounts *counts);
+
+#endif							/* CX_DEPS_H */

@@ -1,0 +1,261 @@
+/*
+ * cx_entry.c
+ *	  Writes entries into segments and reads them back.
+ *
+ * A small entry, a key of 10 bytes with a value of 100, fits one chunk: what
+ * most entries do not need is optional, and the time of creation is the
+ * expiry less a life in milliseconds wherever that is exact.
+ *
+ * Locking: the writer's entry is not yet reachable; readers hold the
+ * partition's lock or a reference.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "storage/shmem.h"
+
+#include "cx_entry.h"
+
+typedef struct Header
+{
+	Oid			role;
+	uint32		len;			/* of the whole entry */
+	uint32		life_ms;		/* from creation to expiry */
+	uint16		key_len;
+	uint8		scope_len;
+	uint8		flags;
+} Header;
+
+StaticAssertDecl(sizeof(Header) == 16, "the header of an entry is small");
+
+typedef struct TypeField
+{
+	Oid			type;
+	uint32		typhash;
+} TypeField;
+
+typedef struct TagsField
+{
+	uint16		ntags;
+	uint16		len;
+} TagsField;
+
+/* Whether creation follows from expiry and a life in milliseconds. */
+static bool
+life_is_exact(const CxNewEntry *entry)
+{
+	int64		life = entry->expires - entry->created;
+
+	return entry->expires != CX_NEVER && life >= 0 && life % 1000 == 0 &&
+		life / 1000 <= PG_UINT32_MAX;
+}
+
+static uint8
+flags_of(const CxIdent *ident, const CxNewEntry *entry)
+{
+	uint8		flags = 0;
+
+	if (ident->has_scope)
+		flags |= CX_ENTRY_SCOPE;
+	if (entry->isnull)
+		flags |= CX_ENTRY_NULL;
+	if (entry->manual)
+		flags |= CX_ENTRY_MANUAL;
+	if (entry->has_loader)
+		flags |= CX_ENTRY_LOADER;
+	if (entry->type != JSONBOID)
+		flags |= CX_ENTRY_TYPED;
+	if (!life_is_exact(entry))
+		flags |= CX_ENTRY_CREATED;
+	if (entry->ntags > 0)
+		flags |= CX_ENTRY_TAGS;
+	if (entry->metadata)
+		flags |= CX_ENTRY_METADATA;
+	return flags;
+}
+
+static uint16
+tags_len(const CxNewEntry *entry)
+{
+	Size		len = 0;
+
+	for (int i = 0; i < entry->ntags; i++)
+		len += 1 + entry->tag_len[i];
+	return (uint16) len;
+}
+
+/* Bytes that the entry takes; raises an error only beyond any memory. */
+Size
+cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
+{
+	uint8		flags = flags_of(ident, entry);
+	Size		size = sizeof(Header) + ident->key_len + ident->scope_len;
+
+	if (flags & CX_ENTRY_LOADER)
+		size += sizeof(uint64);
+	if (flags & CX_ENTRY_TYPED)
+		size += sizeof(TypeField);
+	if (flags & CX_ENTRY_CREATED)
+		size += sizeof(TimestampTz);
+	if (flags & CX_ENTRY_TAGS)
+		size += sizeof(TagsField) + entry->ntags * sizeof(uint64) +
+			tags_len(entry);
+	if (flags & CX_ENTRY_METADATA)
+		size = add_size(size, add_size(sizeof(uint32), entry->metadata_len));
+	return add_size(size, entry->value_len);
+}
+
+static void
+write_fields(CxCursor *c, uint8 flags, const CxNewEntry *entry)
+{
+	if (flags & CX_ENTRY_LOADER)
+		cx_arena_write(c, &entry->loader, sizeof(uint64));
+	if (flags & CX_ENTRY_TYPED)
+	{
+		TypeField	field = {entry->type, entry->typhash};
+
+		cx_arena_write(c, &field, sizeof(field));
+	}
+	if (flags & CX_ENTRY_CREATED)
+		cx_arena_write(c, &entry->created, sizeof(TimestampTz));
+	if (flags & CX_ENTRY_TAGS)
+	{
+		TagsField	field = {(uint16) entry->ntags, tags_len(entry)};
+
+		cx_arena_write(c, &field, sizeof(field));
+	}
+	if (flags & CX_ENTRY_METADATA)
+		cx_arena_write(c, &entry->metadata_len, sizeof(uint32));
+}
+
+/* Writes the entry into slot->data, which has room for cx_entry_size bytes. */
+void
+cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
+{
+	CxCursor	c = {slot->data, 0};
+	Header		header;
+
+	header.role = ident->role;
+	header.len = (uint32) cx_entry_size(ident, entry);
+	header.flags = flags_of(ident, entry);
+	header.life_ms = (header.flags & CX_ENTRY_CREATED) ? 0
+		: (uint32) ((entry->expires - entry->created) / 1000);
+	header.key_len = ident->key_len;
+	header.scope_len = ident->scope_len;
+	cx_arena_write(&c, &header, sizeof(header));
+	write_fields(&c, header.flags, entry);
+	cx_arena_write(&c, ident->scope, ident->scope_len);
+	cx_arena_write(&c, ident->key, ident->key_len);
+	cx_arena_write(&c, entry->tag_id, entry->ntags * sizeof(uint64));
+	for (int i = 0; i < entry->ntags; i++)
+	{
+		cx_arena_write(&c, &entry->tag_len[i], 1);
+		cx_arena_write(&c, entry->tag[i], entry->tag_len[i]);
+	}
+	if (entry->metadata)
+		cx_arena_write(&c, entry->metadata, entry->metadata_len);
+	cx_arena_write(&c, entry->value, entry->value_len);
+}
+
+static void
+read_fields(CxCursor *c, CxEntry *entry)
+{
+	entry->loader = 0;
+	entry->type = JSONBOID;
+	entry->typhash = 0;
+	entry->ntags = entry->tags_len = 0;
+	entry->metadata_len = 0;
+	if (entry->flags & CX_ENTRY_LOADER)
+		cx_arena_read(c, &entry->loader, sizeof(uint64));
+	if (entry->flags & CX_ENTRY_TYPED)
+	{
+		TypeField	field;
+
+		cx_arena_read(c, &field, sizeof(field));
+		entry->type = field.type;
+		entry->typhash = field.typhash;
+	}
+	if (entry->flags & CX_ENTRY_CREATED)
+		cx_arena_read(c, &entry->created, sizeof(TimestampTz));
+	if (entry->flags & CX_ENTRY_TAGS)
+	{
+		TagsField	field;
+
+		cx_arena_read(c, &field, sizeof(field));
+		entry->ntags = field.ntags;
+		entry->tags_len = field.len;
+	}
+	if (entry->flags & CX_ENTRY_METADATA)
+		cx_arena_read(c, &entry->metadata_len, sizeof(uint32));
+}
+
+/* Fills entry from a slot; the cursor for tags is still before the names. */
+void
+cx_entry_read(const CxSlot *slot, CxEntry *entry)
+{
+	const Header *header = (const Header *) cx_arena_address(slot->data);
+	CxCursor	c = {slot->data, sizeof(Header)};
+	uint32		before;
+
+	entry->role = header->role;
+	entry->flags = header->flags;
+	entry->scope_len = header->scope_len;
+	entry->key_len = header->key_len;
+	entry->created = slot->expires - (int64) header->life_ms * 1000;
+	read_fields(&c, entry);
+	entry->names = c;
+	before = sizeof(Header) +
+		((entry->flags & CX_ENTRY_LOADER) ? sizeof(uint64) : 0) +
+		((entry->flags & CX_ENTRY_TYPED) ? sizeof(TypeField) : 0) +
+		((entry->flags & CX_ENTRY_CREATED) ? sizeof(TimestampTz) : 0) +
+		((entry->flags & CX_ENTRY_TAGS) ? sizeof(TagsField) : 0) +
+		((entry->flags & CX_ENTRY_METADATA) ? sizeof(uint32) : 0) +
+		entry->scope_len + entry->key_len +
+		entry->ntags * sizeof(uint64) + entry->tags_len + entry->metadata_len;
+	entry->value_len = header->len - before;
+	entry->tags = c;
+}
+
+/*
+ * Whether the slot holds the entry of an identity; compares all of it.  If
+ * so, entry is filled and its cursor for tags is set.
+ */
+bool
+cx_entry_matches(const CxSlot *slot, const CxIdent *ident, CxEntry *entry)
+{
+	const Header *header = (const Header *) cx_arena_address(slot->data);
+	CxCursor	c;
+
+	if (slot->cache != ident->cache || header->role != ident->role ||
+		header->key_len != ident->key_len ||
+		header->scope_len != ident->scope_len ||
+		((header->flags & CX_ENTRY_SCOPE) != 0) != ident->has_scope)
+		return false;
+	cx_entry_read(slot, entry);
+	c = entry->names;
+	if (!cx_arena_equal(&c, ident->scope, ident->scope_len) ||
+		!cx_arena_equal(&c, ident->key, ident->key_len))
+		return false;
+	entry->tags = c;
+	return true;
+}
+
+/* Where the metadata begins; entry->tags must be set. */
+CxCursor
+cx_entry_metadata(const CxEntry *entry)
+{
+	CxCursor	c = entry->tags;
+
+	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len);
+	return c;
+}
+
+/* Where the value begins; entry->tags must be set. */
+CxCursor
+cx_entry_value(const CxEntry *entry)
+{
+	CxCursor	c = cx_entry_metadata(entry);
+
+	cx_arena_skip(&c, entry->metadata_len);
+	return c;
+}

@@ -1,0 +1,71 @@
+/*
+ * cx_entry.h
+ *	  How an entry lies in its segments: a header of 16 bytes, optional
+ *	  fields, scope, key, tags, metadata, value.
+ */
+#ifndef CX_ENTRY_H
+#define CX_ENTRY_H
+
+#include "cx_key.h"
+#include "cx_slot.h"
+
+#define CX_ENTRY_SCOPE		0x01	/* has a scope */
+#define CX_ENTRY_NULL		0x02	/* the value is SQL NULL */
+#define CX_ENTRY_MANUAL		0x04	/* written by hand, not by a loader */
+#define CX_ENTRY_LOADER		0x08	/* has a loader's fingerprint */
+#define CX_ENTRY_TYPED		0x10	/* the value is not jsonb */
+#define CX_ENTRY_CREATED	0x20	/* the time of creation is kept by itself */
+#define CX_ENTRY_TAGS		0x40
+#define CX_ENTRY_METADATA	0x80
+
+/* What is to be stored. Pointers into the caller's memory. */
+typedef struct CxNewEntry
+{
+	bool		isnull;
+	bool		manual;
+	bool		has_loader;
+	Oid			type;			/* JSONBOID or another */
+	uint32		typhash;
+	uint64		loader;			/* fingerprint */
+	TimestampTz created;
+	TimestampTz expires;		/* CX_NEVER = does not */
+	double		cost_us;
+	int			ntags;
+	uint64		tag_id[CX_MAX_TAGS];
+	const char *tag[CX_MAX_TAGS];	/* not terminated */
+	uint8		tag_len[CX_MAX_TAGS];
+	const char *metadata;		/* jsonb without its length word, or NULL */
+	uint32		metadata_len;
+	const char *value;
+	Size		value_len;
+} CxNewEntry;
+
+/* What is stored, without the bytes of tags, metadata and value. */
+typedef struct CxEntry
+{
+	Oid			role;
+	uint8		flags;
+	uint8		scope_len;
+	uint16		key_len;
+	uint16		ntags;
+	uint16		tags_len;		/* of their texts, a length byte before each */
+	Oid			type;
+	uint32		typhash;
+	uint64		loader;
+	TimestampTz created;
+	uint32		metadata_len;
+	uint32		value_len;
+	CxCursor	names;			/* scope and key */
+	CxCursor	tags;			/* ids, then texts */
+} CxEntry;
+
+extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry);
+extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
+						   const CxNewEntry *entry);
+extern void cx_entry_read(const CxSlot *slot, CxEntry *entry);
+extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
+							 CxEntry *entry);
+extern CxCursor cx_entry_metadata(const CxEntry *entry);
+extern CxCursor cx_entry_value(const CxEntry *entry);
+
+#endif							/* CX_ENTRY_H */

@@ -1,0 +1,460 @@
+/*
+ * cx_funcs_admin.c
+ *	  create_cache, alter_cache and drop_cache: rows of
+ *	  cachex.cache_definition, and what follows from a change of a row.
+ *
+ * The rows are the truth: a trigger on the table tells the transaction's end
+ * what to do in shared memory, whoever wrote the row and however.  Checks of
+ * single values stand on the table, so that COPY obeys them too.
+ *
+ * Locking: none of cachex's; the table's as for any statement.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid_d.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type_d.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "cx_args.h"
+#include "cx_owner.h"
+#include "cx_preload.h"
+
+PG_FUNCTION_INFO_V1(cachex_create_cache);
+PG_FUNCTION_INFO_V1(cachex_alter_cache);
+PG_FUNCTION_INFO_V1(cachex_drop_cache);
+PG_FUNCTION_INFO_V1(cachex_definition_changed);
+
+/* A setting as create_cache and alter_cache know it, and its column. */
+typedef struct Setting
+{
+	const char *name;
+	const char *type;			/* its text is cast to this */
+	bool		nullable;
+} Setting;
+
+static const Setting settings[] =
+{
+	{"ttl", "interval", true},
+	{"negative_ttl", "interval", false},
+	{"max_entries", "bigint", true},
+	{"max_memory", "bigint", true},
+	{"consistency", "text", false},
+	{"loader", "text", true},
+	{"enabled", "boolean", false},
+	{"version", "integer", false},
+};
+
+/* ---- statements as the extension's owner ---- */
+
+/*
+ * Runs a statement on the table of definitions with text parameters, as the
+ * bootstrap superuser.  Returns the number of rows.
+ */
+static uint64
+run_as_owner(const char *sql, int nargs, const char **args)
+{
+	Oid			types[8];
+	Datum		values[8];
+	char		nulls[8];
+	Oid			user;
+	int			context;
+	int			nest = NewGUCNestLevel();
+	uint64		n;
+
+	Assert(nargs <= 8);
+	for (int i = 0; i < nargs; i++)
+	{
+		types[i] = TEXTOID;
+		values[i] = args[i] ? CStringGetTextDatum(args[i]) : (Datum) 0;
+		nulls[i] = args[i] ? ' ' : 'n';
+	}
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   context | SECURITY_LOCAL_USERID_CHANGE);
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0) < 0)
+		elog(ERROR, "could not execute \"%s\"", sql);
+	n = SPI_processed;
+	SPI_finish();
+	AtEOXact_GUC(true, nest);
+	SetUserIdAndSecContext(user, context);
+	return n;
+}
+
+/* ---- values of settings ---- */
+
+/* Bytes from a text such as 64MB, as for server settings. */
+static const char *
+parse_bytes(const char *size)
+{
+	double		bytes;
+	const char *hint = NULL;
+
+	if (!parse_real(size, &bytes, GUC_UNIT_BYTE, &hint) || bytes < 0 ||
+		bytes > (double) (PG_INT64_MAX / 2))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for max_memory: \"%s\"", size),
+				 hint ? errhint("%s", hint) : 0));
+	return psprintf(INT64_FORMAT, (int64) bytes);
+}
+
+/*
+ * The name of a loader function, qualified and quoted.  It must take the key
+ * as text and return one value.
+ */
+static const char *
+parse_loader(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	Form_pg_proc proc;
+	const char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function with OID %u does not exist", function)));
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	if (proc->prokind != PROKIND_FUNCTION || proc->proretset ||
+		proc->pronargs != 1 || proc->proargtypes.values[0] != TEXTOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FUNCTION_DEFINITION),
+				 errmsg("function %s cannot be a loader",
+						format_procedure(function)),
+				 errhint("A loader takes the key as text and returns one value.")));
+	name = quote_qualified_identifier(get_namespace_name(proc->pronamespace),
+									  NameStr(proc->proname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+/* Raises the errors of a name that a new cache is to have. */
+static void
+check_new_name(const char *name, Size len)
+{
+	if (cx_catalog_find(name, len) == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("cache \"%s\" already exists", name),
+			 errhint("Change it with cachex.alter_cache().")));
+}
+
+static void
+check_ttl(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	CxLife		life = cx_args_life(fcinfo, n, -1);
+
+	if (life.has_ttl && life.ttl_us <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be positive", name)));
+}
+
+/* Raises an error for any option: there is none that is known. */
+static void
+check_options(FunctionCallInfo fcinfo, int n)
+{
+	JsonbIterator *it;
+	JsonbValue	v;
+
+	if (PG_ARGISNULL(n))
+		return;
+	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(n)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(n)->root);
+	(void) JsonbIteratorNext(&it, &v, true);
+	if (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized cache option \"%.*s\"",
+						v.val.string.len, v.val.string.val)));
+}
+
+/* An argument as text, by its type's output function; NULL for NULL. */
+static char *
+as_text(FunctionCallInfo fcinfo, int n)
+{
+	Oid			output;
+	bool		varlena;
+
+	if (PG_ARGISNULL(n))
+		return NULL;
+	getTypeOutputInfo(get_fn_expr_argtype(fcinfo->flinfo, n), &output,
+					  &varlena);
+	return OidOutputFunctionCall(output, PG_GETARG_DATUM(n));
+}
+
+/*
+ * create_cache(name, ttl, max_entries, max_memory, negative_ttl,
+ * consistency, loader, options)
+ */
+Datum
+cachex_create_cache(PG_FUNCTION_ARGS)
+{
+	text	   *name;
+	const char *args[8];
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.create_cache()");
+	name = cx_args_text(fcinfo, 0, "cache name", NAMEDATALEN - 1);
+	cx_owner_require_create();
+	args[0] = text_to_cstring(name);
+	check_new_name(args[0], strlen(args[0]));
+	check_ttl(fcinfo, 1, "ttl");
+	if (PG_ARGISNULL(4) || PG_ARGISNULL(5))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("negative_ttl and consistency must not be null")));
+	check_ttl(fcinfo, 4, "negative_ttl");
+	check_options(fcinfo, 7);
+	args[1] = as_text(fcinfo, 1);
+	args[2] = as_text(fcinfo, 2);
+	args[3] = PG_ARGISNULL(3) ? NULL
+		: parse_bytes(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	args[4] = as_text(fcinfo, 4);
+	args[5] = as_text(fcinfo, 5);
+	args[6] = PG_ARGISNULL(6) ? NULL : parse_loader(PG_GETARG_OID(6));
+	args[7] = psprintf("%u", GetUserId());
+	run_as_owner("INSERT INTO cachex.cache_definition"
+				 " (name, ttl, max_entries, max_memory, negative_ttl,"
+				 "  consistency, loader, owner)"
+				 " VALUES ($1, $2::interval, $3::bigint, $4::bigint,"
+				 "  $5::interval, $6, $7, $8::oid::regrole)",
+				 8, args);
+	PG_RETURN_VOID();
+}
+
+/* ---- alter ---- */
+
+static const Setting *
+find_setting(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized cache setting \"%s\"", name),
+			 errhint("Settings are ttl, negative_ttl, max_entries, max_memory, consistency, loader, enabled and version.")));
+}
+
+/* The text of a new value as its column takes it. */
+static const char *
+setting_value(const Setting *setting, const JsonbValue *v)
+{
+	char	   *value;
+
+	switch (v->type)
+	{
+		case jbvNull:
+			if (!setting->nullable)
+				ereport(ERROR,
+						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						 errmsg("%s must not be null", setting->name)));
+			return NULL;
+		case jbvString:
+			value = pnstrdup(v->val.string.val, v->val.string.len);
+			break;
+		case jbvNumeric:
+			value = DatumGetCString(DirectFunctionCall1(numeric_out,
+														NumericGetDatum(v->val.numeric)));
+			break;
+		case jbvBool:
+			value = pstrdup(v->val.boolean ? "true" : "false");
+			break;
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for %s", setting->name)));
+	}
+	if (strcmp(setting->name, "max_memory") == 0)
+		return parse_bytes(value);
+	if (strcmp(setting->name, "loader") == 0)
+		return parse_loader(DatumGetObjectId(DirectFunctionCall1(regprocedurein,
+																 CStringGetDatum(value))));
+	return value;
+}
+
+/* A built-in cache gets a row when it is altered. */
+static void
+materialize(const CxCache *cache)
+{
+	const char *args[3];
+
+	args[0] = cache->name;
+	args[1] = psprintf(INT64_FORMAT, cache->id);
+	args[2] = cache->exact ? "exact" : "ttl";
+	run_as_owner("INSERT INTO cachex.cache_definition"
+				 " (name, id, consistency, owner)"
+				 " VALUES ($1, $2::bigint, $3, '10'::oid::regrole)",
+				 3, args);
+}
+
+/* alter_cache(name, changes) */
+Datum
+cachex_alter_cache(PG_FUNCTION_ARGS)
+{
+	CxCache    *cache;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	const Setting *setting = NULL;
+	const char *args[2];
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.alter_cache()");
+	cache = cx_args_cache(fcinfo, 0);
+	cx_owner_require(cache);
+	if (PG_ARGISNULL(1) || !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(1)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("changes must be a JSON object"),
+				 errhint("For example {\"ttl\": \"5 min\", \"max_entries\": null}.")));
+	args[0] = pstrdup(cache->name);
+	if (cache->built_in)
+		materialize(cache);
+	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(1)->root);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			setting = find_setting(pnstrdup(v.val.string.val,
+											v.val.string.len));
+		else if (token == WJB_VALUE)
+		{
+			args[1] = setting_value(setting, &v);
+			run_as_owner(psprintf("UPDATE cachex.cache_definition"
+								  " SET %s = $2::%s WHERE name = $1",
+								  setting->name, setting->type), 2, args);
+		}
+	}
+	PG_RETURN_VOID();
+}
+
+/* drop_cache(name, if_exists): whether there was one */
+Datum
+cachex_drop_cache(PG_FUNCTION_ARGS)
+{
+	text	   *name;
+	const char *args[1];
+	CxCache    *cache;
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.drop_cache()");
+	name = cx_args_text(fcinfo, 0, "cache name", NAMEDATALEN - 1);
+	cache = cx_catalog_find(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
+	if (cache == NULL && !PG_ARGISNULL(1) && PG_GETARG_BOOL(1))
+		PG_RETURN_BOOL(false);
+	cache = cx_args_cache(fcinfo, 0);
+	cx_owner_require(cache);
+	if (cache->built_in)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cache \"%s\" is built in and cannot be dropped",
+						cache->name),
+				 errhint("Clear it with cachex.clear(), or disable it with cachex.alter_cache().")));
+	args[0] = pstrdup(cache->name);
+	run_as_owner("DELETE FROM cachex.warmer_definition WHERE cache = $1",
+				 1, args);
+	PG_RETURN_BOOL(run_as_owner("DELETE FROM cachex.cache_definition"
+								" WHERE name = $1", 1, args) > 0);
+}
+
+/* ---- the trigger on the table ---- */
+
+static int64
+row_bigint(HeapTuple tuple, TupleDesc desc, const char *column,
+		   int64 if_null)
+{
+	bool		isnull;
+	Datum		d = heap_getattr(tuple, SPI_fnumber(desc, column), desc,
+								 &isnull);
+
+	return isnull ? if_null : DatumGetInt64(d);
+}
+
+static char *
+row_string(HeapTuple tuple, TupleDesc desc, const char *column)
+{
+	return SPI_getvalue(tuple, desc, SPI_fnumber(desc, column));
+}
+
+/* A row changed: new limits hold from the commit on. */
+static void
+row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
+{
+	CxLimits	limits;
+	CxCache    *cache;
+	char	   *name = row_string(new, desc, "name");
+
+	limits.entries = (uint64) row_bigint(new, desc, "max_entries", -1);
+	limits.bytes = (uint64) row_bigint(new, desc, "max_memory", -1);
+	cx_cache_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
+						 &limits);
+	/* what one kind of cache keeps is no answer in the other */
+	if (strcmp(row_string(old, desc, "consistency"),
+			   row_string(new, desc, "consistency")) != 0)
+	{
+		cache = cx_catalog_find(name, strlen(name));
+		if (cache)
+			cx_cache_clear(cache);
+	}
+}
+
+/* All rows went at once. */
+static void
+rows_truncated(void)
+{
+	int			n;
+	CxCache   **all = cx_catalog_all(&n);
+
+	for (int i = 0; i < n; i++)
+		cx_cache_row_changed(CX_OP_ROW_DELETED, all[i]->id, NULL);
+}
+
+/* AFTER INSERT OR UPDATE OR DELETE (row), AFTER TRUNCATE (statement) */
+Datum
+cachex_definition_changed(PG_FUNCTION_ARGS)
+{
+	TriggerData *t = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+
+	CX_REQUIRE_PRELOAD();
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(t->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("not called by the trigger manager")));
+	desc = RelationGetDescr(t->tg_relation);
+	if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event))
+		rows_truncated();
+	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
+		cx_cache_row_changed(CX_OP_ROW_ADDED,
+							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
+		cx_cache_row_changed(CX_OP_ROW_DELETED,
+							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+	else
+		row_changed(t->tg_trigtuple, t->tg_newtuple, desc);
+	CacheInvalidateRelcache(t->tg_relation);
+	return PointerGetDatum(NULL);
+}

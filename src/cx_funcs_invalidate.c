@@ -1,0 +1,164 @@
+/*
+ * cx_funcs_invalidate.c
+ *	  invalidate, invalidate_tags, invalidate_like, clear and purge.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "cx_args.h"
+#include "cx_counters.h"
+#include "cx_like.h"
+#include "cx_owner.h"
+#include "cx_preload.h"
+
+PG_FUNCTION_INFO_V1(cachex_invalidate);
+PG_FUNCTION_INFO_V1(cachex_invalidate_tags);
+PG_FUNCTION_INFO_V1(cachex_invalidate_like);
+PG_FUNCTION_INFO_V1(cachex_clear);
+PG_FUNCTION_INFO_V1(cachex_purge);
+
+/* invalidate(cache, key, scope) */
+Datum
+cachex_invalidate(PG_FUNCTION_ARGS)
+{
+	CxAsk		ask;
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_ask(fcinfo, 1, 2, &ask);
+	cx_args_writable("cachex.invalidate()");
+	if (ask.ident.has_scope)
+		cx_cache_invalidate_scoped(&ask);
+	else
+		cx_cache_invalidate_key(ask.cache, ask.ident.key, ask.ident.key_len);
+	PG_RETURN_VOID();
+}
+
+/* invalidate_tags(tags) */
+Datum
+cachex_invalidate_tags(PG_FUNCTION_ARGS)
+{
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.invalidate_tags()");
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("tags must not be null")));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(0), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elems, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		text	   *tag = nulls[i] ? NULL : DatumGetTextPP(elems[i]);
+
+		if (tag == NULL || VARSIZE_ANY_EXHDR(tag) == 0 ||
+			VARSIZE_ANY_EXHDR(tag) > CX_MAX_TAG)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("tag must have between 1 and %d bytes",
+							CX_MAX_TAG)));
+	}
+	for (int i = 0; i < n; i++)
+	{
+		text	   *tag = DatumGetTextPP(elems[i]);
+
+		cx_cache_invalidate_tag(VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
+	}
+	PG_RETURN_VOID();
+}
+
+/* invalidate_like(cache, pattern): how many entries match now */
+Datum
+cachex_invalidate_like(PG_FUNCTION_ARGS)
+{
+	CxCache    *cache;
+	char	   *pattern;
+
+	CX_REQUIRE_PRELOAD();
+	cache = cx_args_cache(fcinfo, 0);
+	pattern = cx_args_cstring(fcinfo, 1);
+	if (pattern == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("pattern must not be null")));
+	cx_like_check(pattern, strlen(pattern));
+	cx_args_writable("cachex.invalidate_like()");
+	PG_RETURN_INT64(cx_cache_invalidate_like(cache, pattern));
+}
+
+/* clear(cache, scope); without a cache, all that the caller may clear */
+Datum
+cachex_clear(PG_FUNCTION_ARGS)
+{
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.clear()");
+	if (PG_ARGISNULL(0))
+	{
+		int			n;
+		CxCache   **all = cx_catalog_all(&n);
+
+		if (!PG_ARGISNULL(1))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a scope can be cleared in one cache only")));
+		for (int i = 0; i < n; i++)
+		{
+			if (cx_owner_allows(all[i]))
+				cx_cache_clear(all[i]);
+		}
+		ereport(LOG,
+				(errmsg("all caches of database \"%s\" are cleared",
+						get_database_name(MyDatabaseId))));
+	}
+	else
+	{
+		CxCache    *cache = cx_args_cache(fcinfo, 0);
+
+		cx_owner_require(cache);
+		if (PG_ARGISNULL(1))
+			cx_cache_clear(cache);
+		else
+		{
+			text	   *scope = cx_args_text(fcinfo, 1, "scope", CX_MAX_SCOPE);
+
+			cx_cache_clear_scope(cache, VARDATA_ANY(scope),
+								 VARSIZE_ANY_EXHDR(scope));
+		}
+	}
+	PG_RETURN_VOID();
+}
+
+/* purge(cache): how many entries had expired or were cleared, and are gone */
+Datum
+cachex_purge(PG_FUNCTION_ARGS)
+{
+	CxUsage		before = {0};
+	CxUsage		after = {0};
+	uint64		entries = 0;
+	CxCache    *cache = NULL;
+
+	CX_REQUIRE_PRELOAD();
+	if (!PG_ARGISNULL(0))
+		cache = cx_args_cache(fcinfo, 0);
+	if (cache && cx_catalog_usable(cache))
+		cx_policy_usage(cache->number, &before);
+	else
+		entries = cx_policy_entries();
+	while (cx_cache_sweep(GetCurrentTimestamp()))
+		CHECK_FOR_INTERRUPTS();
+	if (cache && cx_catalog_usable(cache))
+	{
+		cx_policy_usage(cache->number, &after);
+		PG_RETURN_INT64((int64) before.entries - (int64) after.entries);
+	}
+	PG_RETURN_INT64((int64) entries - (int64) cx_policy_entries());
+}

@@ -1,0 +1,140 @@
+/*
+ * cx_gens.c
+ *	  Keeps generations in sets of four ways.
+ *
+ * A way is a generation of 48 bits with 16 bits of the dependency's hash.  A
+ * dependency that has no way of its own has at most the least generation of
+ * its set, since the least one is the one that is replaced; so what is
+ * forgotten errs towards a later generation, which costs a miss.
+ *
+ * Locking: reading takes none; a way that is replaced meanwhile can only make
+ * the answer later.  Bumps of one partition (id mod CX_GEN_PARTITIONS) are
+ * serialized by the caller.
+ */
+#include "postgres.h"
+
+#include "storage/shmem.h"
+
+#include "cx_gens.h"
+
+#define WAYS		4
+#define TAG_BITS	16
+#define TAG_MASK	((UINT64CONST(1) << TAG_BITS) - 1)
+
+typedef struct Cell
+{
+	uint64		way[WAYS];		/* generation << 16 | hash */
+} Cell;
+
+typedef struct Gens
+{
+	pg_atomic_uint64 last;		/* the last generation given out */
+	char		pad[PG_CACHE_LINE_SIZE];
+	uint32		ncells[2];		/* by kind, a partition */
+	Cell	   *cells[2];
+} Gens;
+
+static Gens *gens;
+
+/* One way an entry for keys, half of one for tags and scopes. */
+static uint32
+count_cells(CxGenKind kind, uint32 max_entries)
+{
+	return max_entries / (kind == CX_GEN_KEY ? 1 : 2) / WAYS /
+		CX_GEN_PARTITIONS + 1;
+}
+
+/* Bytes of shared memory for the generations of so many entries. */
+Size
+cx_gens_size(uint32 max_entries)
+{
+	Size		cells = (Size) count_cells(CX_GEN_KEY, max_entries) +
+	count_cells(CX_GEN_GROUP, max_entries);
+
+	return add_size(MAXALIGN(sizeof(Gens)) + PG_CACHE_LINE_SIZE,
+					mul_size(cells * CX_GEN_PARTITIONS, sizeof(Cell)));
+}
+
+void
+cx_gens_init(void *memory, uint32 max_entries)
+{
+	char	   *p = memory;
+
+	memset(memory, 0, cx_gens_size(max_entries));
+	gens = memory;
+	pg_atomic_init_u64(&gens->last, 1);
+	p = (char *) CACHELINEALIGN(p + sizeof(Gens));
+	for (int kind = CX_GEN_KEY; kind <= CX_GEN_GROUP; kind++)
+	{
+		gens->ncells[kind] = count_cells(kind, max_entries);
+		gens->cells[kind] = (Cell *) p;
+		p += (Size) gens->ncells[kind] * CX_GEN_PARTITIONS * sizeof(Cell);
+	}
+}
+
+static inline Cell *
+cell_of(CxGenKind kind, uint64 id)
+{
+	uint32		n = gens->ncells[kind];
+
+	return &gens->cells[kind][(id % CX_GEN_PARTITIONS) * n +
+							  (id / CX_GEN_PARTITIONS) % n];
+}
+
+static inline bool
+is_of(uint64 way, uint64 id)
+{
+	return (way & TAG_MASK) == id >> (64 - TAG_BITS) && way != 0;
+}
+
+/* A generation that nobody else has. */
+uint64
+cx_gens_next(void)
+{
+	return pg_atomic_add_fetch_u64(&gens->last, 1);
+}
+
+/* The last generation given out. */
+uint64
+cx_gens_last(void)
+{
+	return pg_atomic_read_u64(&gens->last);
+}
+
+/* The generation of a dependency, or a later one. */
+uint64
+cx_gens_get(CxGenKind kind, uint64 id)
+{
+	volatile uint64 *way = cell_of(kind, id)->way;
+	uint64		least = PG_UINT64_MAX;
+
+	for (int i = 0; i < WAYS; i++)
+	{
+		uint64		w = way[i];
+
+		if (is_of(w, id))
+			return w >> TAG_BITS;
+		least = Min(least, w >> TAG_BITS);
+	}
+	return least;
+}
+
+/* Moves the generation of a dependency. */
+void
+cx_gens_bump(CxGenKind kind, uint64 id)
+{
+	volatile uint64 *way = cell_of(kind, id)->way;
+	int			victim = 0;
+
+	for (int i = 0; i < WAYS; i++)
+	{
+		if (is_of(way[i], id))
+		{
+			victim = i;
+			break;
+		}
+		if (way[i] < way[victim])
+			victim = i;
+	}
+	way[victim] = cx_gens_next() << TAG_BITS | id >> (64 - TAG_BITS);
+}

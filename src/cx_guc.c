@@ -1,0 +1,75 @@
+/*
+ * cx_guc.c
+ *	  Defines the settings.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "cx_guc.h"
+
+int			cx_guc_memory = 128;
+int			cx_guc_max_value_size = 1024;
+int			cx_guc_sweep_interval = -1;
+int			cx_guc_warmer_timeout = 60000;
+char	   *cx_guc_databases = NULL;
+bool		cx_guc_enabled = true;
+double		cx_guc_ttl_factor = 1.0;
+
+/* Settings that need the shared memory, so they are fixed at server start. */
+static void
+define_postmaster(void)
+{
+	DefineCustomIntVariable("cachex.memory",
+							"Shared memory that cachex uses, all of it.",
+							NULL, &cx_guc_memory, 128, 8, 262144,
+							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.max_value_size",
+							"Largest value that is kept.",
+							"A larger value is counted and not stored.",
+							&cx_guc_max_value_size, 1024, 1, CX_MAX_VALUE_KB,
+							PGC_POSTMASTER, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
+static void
+define_reloadable(void)
+{
+	DefineCustomIntVariable("cachex.sweep_interval",
+							"Longest pause of the sweeper; -1 sleeps until something is due.",
+							NULL, &cx_guc_sweep_interval, -1, -1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.warmer_timeout",
+							"Longest run of one warmer; 0 turns the limit off.",
+							NULL, &cx_guc_warmer_timeout, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomStringVariable("cachex.databases",
+							   "Databases in which warmers run, separated by commas.",
+							   "* means every database.",
+							   &cx_guc_databases, "*",
+							   PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_session(void)
+{
+	DefineCustomBoolVariable("cachex.enabled",
+							 "Uses the cache; off runs every loader.",
+							 NULL, &cx_guc_enabled, true,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("cachex.ttl_factor",
+							 "Multiplies every time to live that this session stores.",
+							 NULL, &cx_guc_ttl_factor, 1.0, 0.0, 1000.0,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+/* Called once, from _PG_init. */
+void
+cx_guc_define(void)
+{
+	define_postmaster();
+	define_reloadable();
+	define_session();
+	MarkGUCPrefixReserved("cachex");
+}

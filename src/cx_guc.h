@@ -1,0 +1,21 @@
+/*
+ * cx_guc.h
+ *	  The settings cachex.*; README.md says what each is for.
+ */
+#ifndef CX_GUC_H
+#define CX_GUC_H
+
+extern int	cx_guc_memory;		/* megabytes */
+extern int	cx_guc_max_value_size;	/* kilobytes */
+extern int	cx_guc_sweep_interval;	/* seconds; -1 = when something is due */
+extern int	cx_guc_warmer_timeout;	/* milliseconds; 0 = none */
+extern char *cx_guc_databases;
+extern bool cx_guc_enabled;
+extern double cx_guc_ttl_factor;
+
+/* An entry's charge is kept in 16 bits, in chunks of 128 bytes. */
+#define CX_MAX_VALUE_KB 8000
+
+extern void cx_guc_define(void);
+
+#endif							/* CX_GUC_H */

@@ -1,0 +1,86 @@
+/*
+ * cx_key.c
+ *	  Hashes that name entries and their dependencies.
+ *
+ * Every hash is seeded at server start, so nobody can choose keys that
+ * collide.  A cache contributes its uid, which is never used twice, so a name
+ * that is dropped and created again shares nothing with its predecessor.
+ *
+ * Locking: none.  Does not compare anything; cx_store does.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+
+#include "cx_key.h"
+
+/* Set in the postmaster before the first fork. */
+uint64		cx_key_seed = 0;
+
+#define KIND_SCOPE	UINT64CONST(0x9e3779b97f4a7c15)
+#define KIND_TAG	UINT64CONST(0xc2b2ae3d27d4eb4f)
+#define KIND_CACHE	UINT64CONST(0x165667b19e3779f9)
+#define KIND_FILLS	UINT64CONST(0x27d4eb2f165667c5)
+
+static inline uint64
+hash_string(const char *bytes, Size len, uint64 salt)
+{
+	return hash_bytes_extended((const unsigned char *) bytes, (int) len,
+							   cx_key_seed ^ salt);
+}
+
+uint64
+cx_key_of_key(uint64 cache_uid, const char *key, Size len)
+{
+	return hash_string(key, len, cx_key_mix(cache_uid));
+}
+
+uint64
+cx_key_of_scope(uint64 cache_uid, const char *scope, Size len)
+{
+	return hash_string(scope, len, cx_key_mix(cache_uid) ^ KIND_SCOPE);
+}
+
+uint64
+cx_key_of_tag(Oid db, const char *tag, Size len)
+{
+	return hash_string(tag, len, cx_key_mix(db) ^ KIND_TAG);
+}
+
+uint64
+cx_key_of_cache(uint64 cache_uid)
+{
+	return cx_key_mix((cx_key_seed ^ KIND_CACHE) + cache_uid);
+}
+
+/* What every fill of a cache depends on, and no hit. */
+uint64
+cx_key_of_fills(uint64 cache_uid)
+{
+	return cx_key_mix((cx_key_seed ^ KIND_FILLS) + cache_uid);
+}
+
+/* scope is NULL where there is none; an empty scope is a scope. */
+void
+cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid, Oid role,
+			const char *key, Size key_len, const char *scope, Size scope_len)
+{
+	uint64		h;
+
+	ident->cache = cache;
+	ident->role = role;
+	ident->key = key;
+	ident->key_len = (uint16) key_len;
+	ident->has_scope = (scope != NULL);
+	ident->scope = scope;
+	ident->scope_len = scope ? (uint8) scope_len : 0;
+	ident->key_id = cx_key_of_key(cache_uid, key, key_len);
+	ident->scope_id = scope ? cx_key_of_scope(cache_uid, scope, scope_len) : 0;
+	ident->scoped_key_id = scope
+		? cx_key_mix(ident->key_id ^ ident->scope_id * KIND_CACHE) : 0;
+
+	h = ident->key_id + (uint64) role * KIND_SCOPE;
+	if (scope)
+		h ^= ident->scope_id * KIND_TAG;
+	ident->id = cx_key_mix(h);
+}

@@ -1,0 +1,56 @@
+/*
+ * cx_key.h
+ *	  Who an entry is: its identity and the identities of what it depends on,
+ *	  as 64-bit hashes.
+ */
+#ifndef CX_KEY_H
+#define CX_KEY_H
+
+#define CX_MAX_KEY 1024			/* bytes */
+#define CX_MAX_SCOPE 255
+#define CX_MAX_TAG 255
+#define CX_MAX_TAGS 64
+
+/*
+ * An identity.  key and scope point into the caller's memory and are not
+ * terminated.  id stands for all of it; entries are compared in full as well.
+ */
+typedef struct CxIdent
+{
+	uint64		id;				/* cache, scope, role and key */
+	uint64		key_id;			/* cache and key: what invalidate() names */
+	uint64		scope_id;		/* cache and scope; 0 = no scope */
+	uint64		scoped_key_id;	/* cache, scope and key; 0 likewise */
+	uint16		cache;			/* number in the registry */
+	uint8		scope_len;
+	bool		has_scope;
+	uint16		key_len;
+	Oid			role;
+	const char *key;
+	const char *scope;
+} CxIdent;
+
+extern uint64 cx_key_seed;
+
+/* Spreads every bit of h over the result (the finalizer of splitmix64). */
+static inline uint64
+cx_key_mix(uint64 h)
+{
+	h ^= h >> 30;
+	h *= UINT64CONST(0xbf58476d1ce4e5b9);
+	h ^= h >> 27;
+	h *= UINT64CONST(0x94d049bb133111eb);
+	h ^= h >> 31;
+	return h;
+}
+
+extern void cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
+						Oid role, const char *key, Size key_len,
+						const char *scope, Size scope_len);
+extern uint64 cx_key_of_key(uint64 cache_uid, const char *key, Size len);
+extern uint64 cx_key_of_scope(uint64 cache_uid, const char *scope, Size len);
+extern uint64 cx_key_of_tag(Oid db, const char *tag, Size len);
+extern uint64 cx_key_of_cache(uint64 cache_uid);
+extern uint64 cx_key_of_fills(uint64 cache_uid);
+
+#endif							/* CX_KEY_H */

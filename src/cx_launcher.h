@@ -1,0 +1,19 @@
+/*
+ * cx_launcher.h
+ *	  The background worker that has the warmers of each database run.
+ */
+#ifndef CX_LAUNCHER_H
+#define CX_LAUNCHER_H
+
+extern Size cx_launcher_size(void);
+extern void cx_launcher_init(void *memory);
+extern void cx_launcher_register(void);
+
+extern void cx_launcher_ask_at_commit(Oid db);
+extern void cx_launcher_hold_database(Oid db);
+extern void cx_launcher_unhold_database(Oid db);
+extern bool cx_launcher_serves(const char *database);
+
+extern PGDLLEXPORT void cx_launcher_main(Datum main_arg) pg_attribute_noreturn();
+
+#endif							/* CX_LAUNCHER_H */

@@ -1,0 +1,161 @@
+/*
+ * cx_make.c
+ *	  From an entry to be stored to a slot that is on its queue and not yet in
+ *	  the table.
+ *
+ * Locking: none on entry or return; takes the arena's, the policy's and, for
+ * victims, the table's, one after the other.  Raises no error once it has
+ * taken memory.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "cx_counters.h"
+#include "cx_guc.h"
+#include "cx_make.h"
+#include "cx_store.h"
+#include "cx_wake.h"
+
+#define MAX_ROUNDS 2048			/* of eviction for one entry */
+
+/* One try to get the memory; all or nothing. */
+static uint32
+try_alloc(Size size, uint32 *data, uint16 *charge)
+{
+	uint32		n = cx_arena_alloc_slot();
+
+	if (n == CX_NONE)
+		return CX_NONE;
+	if (cx_arena_alloc(size, data, charge))
+		return n;
+	cx_arena_free_slot(n);
+	return CX_NONE;
+}
+
+/* Gets the memory, evicting what is worth least. CX_NONE: there is none. */
+static uint32
+alloc_evicting(Size size, TimestampTz now, uint32 *data, uint16 *charge)
+{
+	for (int round = 0; round < MAX_ROUNDS; round++)
+	{
+		CxVictims	victims;
+		uint32		n = try_alloc(size, data, charge);
+
+		if (n != CX_NONE)
+			return n;
+		CHECK_FOR_INTERRUPTS();
+		cx_policy_evict(size + CX_SLOT_SIZE, now, &victims);
+		if (victims.n == 0)
+			return CX_NONE;
+		cx_store_drop(&victims);
+	}
+	return CX_NONE;
+}
+
+/* Whether an entry of so many bytes may be stored at all; counts if not. */
+static bool
+is_admissible(const CxCache *cache, const CxNewEntry *entry, Size size)
+{
+	Size		bytes = TYPEALIGN(CX_CHUNK_SIZE, size) + CX_SLOT_SIZE;
+
+	if (entry->value_len > (Size) cx_guc_max_value_size * 1024 ||
+		size > (Size) CX_MAX_VALUE_KB * 1024 + CX_MAX_KEY + CX_MAX_SCOPE)
+	{
+		cx_counters_add(cache->number, CX_TOO_LARGE, 1);
+		return false;
+	}
+	if (bytes > cache->limits.bytes || cache->limits.entries == 0)
+	{
+		cx_counters_add(cache->number, CX_REFUSED_LIMIT, 1);
+		return false;
+	}
+	return true;
+}
+
+static void
+fill_slot(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry,
+		  uint64 gen)
+{
+	slot->hash = (uint32) ident->id;
+	slot->cache = ident->cache;
+	slot->class = CX_CLASS_NONE;
+	slot->gen = gen;
+	slot->expires = entry->expires;
+	slot->hits = 0;
+	slot->flags = 0;
+	slot->weight = (float) (entry->cost_us / cx_slot_bytes(slot));
+	pg_atomic_init_u32(&slot->refs, 2);
+	cx_entry_write(slot, ident, entry);
+}
+
+/*
+ * Makes a slot with two references, the queues' and the one that linking it
+ * gives to the table.  Counts and returns CX_NONE when the entry cannot be
+ * stored.  frequency is as in cx_policy_enter.
+ */
+uint32
+cx_make_slot(const CxCache *cache, const CxIdent *ident,
+			 const CxNewEntry *entry, uint64 gen, uint8 frequency,
+			 TimestampTz now)
+{
+	Size		size = cx_entry_size(ident, entry);
+	CxVictims	victims;
+	CxSlot	   *slot;
+	uint32		data;
+	uint16		charge;
+	uint32		n;
+	bool		entered;
+
+	if (!is_admissible(cache, entry, size))
+		return CX_NONE;
+	n = alloc_evicting(size, now, &data, &charge);
+	if (n == CX_NONE)
+	{
+		cx_counters_add(cache->number, CX_REFUSED_FULL, 1);
+		return CX_NONE;
+	}
+	slot = cx_slot(n);
+	slot->data = data;
+	slot->charge = charge;
+	fill_slot(slot, ident, entry, gen);
+	if (cx_slot_bytes(slot) > cache->limits.bytes)
+	{
+		cx_slot_unref(n);
+		cx_slot_unref(n);
+		cx_counters_add(cache->number, CX_REFUSED_LIMIT, 1);
+		return CX_NONE;
+	}
+	do
+	{
+		entered = cx_policy_enter(n, &cache->limits, frequency, now, &victims);
+		cx_store_drop(&victims);
+	} while (!entered);
+	if (entry->expires != CX_NEVER)
+		cx_wake_before(entry->expires);
+	return n;
+}
+
+/* Evicts a few entries, for the table itself to grow. Cannot fail. */
+void
+cx_make_space(TimestampTz now)
+{
+	CxVictims	victims;
+
+	cx_policy_evict(2 * (CX_CHUNK_SIZE + CX_SLOT_SIZE), now, &victims);
+	cx_store_drop(&victims);
+}
+
+/* Evicts until a cache is within its limits. Cannot fail. */
+void
+cx_make_trim(int cache, const CxLimits *limits, TimestampTz now)
+{
+	CxVictims	victims;
+	bool		done;
+
+	do
+	{
+		done = cx_policy_trim(cache, limits, now, &victims);
+		cx_store_drop(&victims);
+	} while (!done);
+}

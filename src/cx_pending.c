@@ -1,0 +1,220 @@
+/*
+ * cx_pending.c
+ *	  The log of a transaction's changes, in the order of the calls.
+ *
+ * A subtransaction's operations are the log from where it started, so its
+ * abort cuts the log there and its commit does nothing.  A hash from identity
+ * or dependency to its last operation answers what the transaction itself
+ * sees; each operation remembers the one before it, so cutting undoes it.
+ *
+ * Locking: none, all of it is this backend's.  Raises out of memory when an
+ * operation is added, never later.  Does not know what operations mean.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+#include "cx_pending.h"
+
+typedef struct LastOp
+{
+	uint64		id;
+	uint32		op;
+	char		status;
+} LastOp;
+
+#define SH_PREFIX lastop
+#define SH_ELEMENT_TYPE LastOp
+#define SH_KEY_TYPE uint64
+#define SH_KEY id
+#define SH_HASH_KEY(tb, key) ((uint32) ((key) ^ ((key) >> 32)))
+#define SH_EQUAL(tb, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+bool		cx_pending_any = false;
+
+static MemoryContext context = NULL;
+static CxOp *ops = NULL;
+static uint32 nops = 0;
+static uint32 max_ops = 0;
+static lastop_hash *last_ops = NULL;
+
+/* level_start[i] is the length of the log when level i + 1 began. */
+static uint32 *level_start = NULL;
+static int	nlevels = 0;
+static int	max_levels = 0;
+
+uint32
+cx_pending_count(void)
+{
+	return nops;
+}
+
+/* Valid until the next operation is added. */
+CxOp *
+cx_pending_get(uint32 n)
+{
+	Assert(n < nops);
+	return &ops[n];
+}
+
+/* The last operation with an id, or CX_OP_NONE. Allocates nothing. */
+uint32
+cx_pending_last(uint64 id)
+{
+	LastOp	   *last;
+
+	if (!cx_pending_any)
+		return CX_OP_NONE;
+	last = lastop_lookup(last_ops, id);
+	return last ? last->op : CX_OP_NONE;
+}
+
+static void
+create_log(void)
+{
+	context = AllocSetContextCreate(TopMemoryContext, "cachex pending changes",
+									ALLOCSET_DEFAULT_SIZES);
+	max_ops = 64;
+	ops = MemoryContextAlloc(context, max_ops * sizeof(CxOp));
+	max_levels = 8;
+	level_start = MemoryContextAlloc(context, max_levels * sizeof(uint32));
+	last_ops = lastop_create(context, 64, NULL);
+	nops = 0;
+	nlevels = 0;
+}
+
+/* Levels that began since the last operation begin here. */
+static void
+note_levels(void)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (level > max_levels)
+	{
+		int			n = Max(level, max_levels * 2);
+
+		level_start = repalloc_huge(level_start, (Size) n * sizeof(uint32));
+		max_levels = n;
+	}
+	while (nlevels < level)
+		level_start[nlevels++] = nops;
+}
+
+/*
+ * Appends an operation.  The caller fills in the rest, without raising an
+ * error before it is filled in.  id 0 is not looked up later.
+ */
+CxOp *
+cx_pending_add(CxOpKind kind, uint64 id)
+{
+	CxOp	   *op;
+
+	if (context == NULL)
+		create_log();
+	note_levels();
+	if (nops == max_ops)
+	{
+		if (max_ops > PG_UINT32_MAX / 4)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("too many cache changes in one transaction")));
+		ops = repalloc_huge(ops, (Size) max_ops * 2 * sizeof(CxOp));
+		max_ops *= 2;
+	}
+	op = &ops[nops];
+	memset(op, 0, sizeof(CxOp));
+	op->kind = kind;
+	op->id = id;
+	op->before = CX_OP_NONE;
+	if (id != 0)
+	{
+		bool		found;
+		LastOp	   *last = lastop_insert(last_ops, id, &found);
+
+		if (found)
+			op->before = last->op;
+		last->op = nops;
+	}
+	nops++;
+	cx_pending_any = true;
+	return op;
+}
+
+/* Whether an operation belongs to the innermost subtransaction. */
+bool
+cx_pending_same_level(uint32 n)
+{
+	note_levels();
+	return n >= level_start[nlevels - 1];
+}
+
+/* The length of the log when a nesting level began. */
+uint32
+cx_pending_level_start(int level)
+{
+	return level <= nlevels ? level_start[level - 1] : nops;
+}
+
+/* Cuts the log; what the cut operations hold is given up before. */
+void
+cx_pending_truncate(uint32 n)
+{
+	while (nops > n)
+	{
+		CxOp	   *op = &ops[--nops];
+
+		if (op->id == 0)
+			continue;
+		if (op->before == CX_OP_NONE)
+			lastop_delete(last_ops, op->id);
+		else
+			lastop_lookup(last_ops, op->id)->op = op->before;
+	}
+	cx_pending_any = nops > 0;
+}
+
+/* A level ended: what it logged belongs to the one above. */
+void
+cx_pending_end_level(int level)
+{
+	nlevels = Min(nlevels, level - 1);
+}
+
+/* The transaction is over. */
+void
+cx_pending_forget(void)
+{
+	if (context)
+		MemoryContextDelete(context);
+	context = NULL;
+	ops = NULL;
+	last_ops = NULL;
+	level_start = NULL;
+	nops = max_ops = 0;
+	nlevels = max_levels = 0;
+	cx_pending_any = false;
+}
+
+/* A copy that lives as long as the log; there must be an operation in it. */
+char *
+cx_pending_strdup(const char *s)
+{
+	return MemoryContextStrdup(context, s);
+}
+
+/*
+ * Whether an operation with this id came after operation n; n = CX_OP_NONE:
+ * whether there is one at all.
+ */
+bool
+cx_pending_later(uint64 id, uint32 n)
+{
+	uint32		last = cx_pending_last(id);
+
+	return last != CX_OP_NONE && (n == CX_OP_NONE || last > n);
+}

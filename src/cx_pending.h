@@ -1,0 +1,76 @@
+/*
+ * cx_pending.h
+ *	  What the current transaction will do to the cache when it commits: a log
+ *	  in this backend's memory.
+ */
+#ifndef CX_PENDING_H
+#define CX_PENDING_H
+
+#include "cx_deps.h"
+
+typedef enum CxOpKind
+{
+	CX_OP_WRITE,				/* put, update, take ...: an identity changes */
+	CX_OP_INVALIDATE,			/* a dependency's generation moves */
+	CX_OP_LIKE,					/* keys that match a pattern */
+	CX_OP_ROW_ADDED,			/* a cache's row was inserted */
+	CX_OP_ROW_CHANGED,
+	CX_OP_ROW_DELETED,
+	CX_OP_DATABASE_DROPPED
+} CxOpKind;
+
+#define CX_OP_NONE PG_UINT32_MAX
+
+typedef struct CxOp
+{
+	uint64		id;				/* identity or dependency; 0 for rows */
+	uint8		kind;
+	uint8		dep_kind;		/* of CX_OP_INVALIDATE */
+	bool		marked;			/* its mark stands and is to be resolved */
+	uint16		cache;
+	uint32		before;			/* earlier operation with the same id */
+	union
+	{
+		struct
+		{
+			uint64		key_id; /* dependencies, as in CxIdent */
+			uint64		scope_id;
+			uint64		scoped_key_id;
+			uint64		cache_id;
+			uint64		stage_gen;
+			uint64		base_gen;	/* as in CxPublish */
+			uint64		check_gen;	/* loses to what moved after this; 0 = to
+									 * nothing */
+			uint32		slot;	/* CX_NONE: the entry goes */
+			bool		has_tags;
+		}			write;
+		pg_atomic_uint64 *gen;	/* of a cache's dependency */
+		struct
+		{
+			uint64		uid;	/* of the cache */
+			char	   *pattern;
+		}			like;
+		struct
+		{
+			int64		id;
+			uint64		max_entries;
+			uint64		max_bytes;
+		}			row;
+	}			u;
+} CxOp;
+
+extern bool cx_pending_any;		/* the log is not empty */
+
+extern uint32 cx_pending_count(void);
+extern CxOp *cx_pending_get(uint32 n);
+extern CxOp *cx_pending_add(CxOpKind kind, uint64 id);
+extern uint32 cx_pending_last(uint64 id);
+extern bool cx_pending_later(uint64 id, uint32 n);
+extern bool cx_pending_same_level(uint32 n);
+extern uint32 cx_pending_level_start(int level);
+extern void cx_pending_truncate(uint32 n);
+extern void cx_pending_end_level(int level);
+extern void cx_pending_forget(void);
+extern char *cx_pending_strdup(const char *s);
+
+#endif							/* CX_PENDING_H */

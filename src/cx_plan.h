@@ -1,0 +1,28 @@
+/*
+ * cx_plan.h
+ *	  Queries given as text: checked, planned once a session, and run.
+ */
+#ifndef CX_PLAN_H
+#define CX_PLAN_H
+
+#include "utils/array.h"
+
+#include "cx_rows.h"
+
+/* What the text is, and which parameters have a type of their own. */
+typedef enum CxPlanKind
+{
+	CX_PLAN_QUERY,				/* a SELECT; no parameter is fixed */
+	CX_PLAN_KEYS,				/* a SELECT; $1 is text[] */
+	CX_PLAN_EXPRESSION			/* a scalar expression; $1 is jsonb */
+} CxPlanKind;
+
+typedef struct CxPlan CxPlan;
+
+extern CxPlan *cx_plan_acquire(const char *source, CxPlanKind kind);
+extern void cx_plan_release(CxPlan *plan);
+extern CxRows *cx_plan_execute(const CxPlan *plan, Datum first,
+							   bool first_isnull, ArrayType *params,
+							   uint64 limit);
+
+#endif							/* CX_PLAN_H */

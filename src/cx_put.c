@@ -1,0 +1,169 @@
+/*
+ * cx_put.c
+ *	  From values and lives to entries, and back.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "common/int.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "cx_guc.h"
+#include "cx_put.h"
+
+/* The instant at which a life of so many microseconds ends. */
+static TimestampTz
+end_of(TimestampTz created, int64 ttl_us)
+{
+	TimestampTz end;
+
+	if (ttl_us == CX_TTL_NEVER)
+		return CX_NEVER;
+	if (cx_guc_ttl_factor != 1.0)
+	{
+		double		scaled = (double) ttl_us * cx_guc_ttl_factor;
+
+		if (scaled >= (double) PG_INT64_MAX)
+			return CX_NEVER;
+		ttl_us = (int64) scaled;
+	}
+	if (pg_add_s64_overflow(created, ttl_us, &end) || !IS_VALID_TIMESTAMP(end))
+		return CX_NEVER;
+	return end;
+}
+
+/*
+ * Fills entry, but for tags and metadata, with a value that is stored now for
+ * a life; what the life leaves open, the cache says.  Returns false when the
+ * life is over already: the entry is not to be kept.
+ */
+bool
+cx_put_make_entry(CxNewEntry *entry, const CxCache *cache,
+				  const CxValue *value, const CxLife *life)
+{
+	memset(entry, 0, offsetof(CxNewEntry, tag_id));
+	entry->metadata = NULL;
+	entry->metadata_len = 0;
+	entry->isnull = value->isnull;
+	entry->type = value->isnull ? JSONBOID : value->type;
+	entry->typhash = value->isnull ? 0 : value->typhash;
+	entry->value = value->data;
+	entry->value_len = value->isnull ? 0 : value->len;
+	entry->cost_us = CX_PUT_COST_US;
+	entry->created = GetCurrentTimestamp();
+	if (life->has_expires)
+		entry->expires = life->expires;
+	else if (life->has_ttl)
+		entry->expires = end_of(entry->created, life->ttl_us);
+	else
+		entry->expires = end_of(entry->created,
+								value->isnull ? cache->negative_ttl_us
+								: cache->ttl_us);
+	return entry->expires > entry->created;
+}
+
+/* A value of jsonb; NULL is SQL NULL. */
+void
+cx_put_json(CxValue *value, Jsonb *json)
+{
+	value->type = JSONBOID;
+	value->typhash = 0;
+	value->isnull = (json == NULL);
+	value->data = json ? VARDATA(json) : NULL;
+	value->len = json ? VARSIZE(json) - VARHDRSZ : 0;
+}
+
+/*
+ * Stages an entry, or (keep false) that there is none.  Returns whether it
+ * was stored.
+ */
+bool
+cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
+{
+	if (!cx_catalog_usable(ask->cache))
+		return false;
+	if (keep)
+		return cx_cache_stage(ask, entry, base);
+	cx_cache_stage_removal(ask, base);
+	return false;
+}
+
+/* Puts a value, whatever is there, for the cache's own time to live. */
+void
+cx_put_value(CxCache *cache, const char *key, Size key_len, Jsonb *value)
+{
+	CxBase		base = {CX_BASE_ANY, 0, 0};
+	CxLife		life = {0};
+	CxNewEntry	entry;
+	CxValue		v;
+	CxAsk		ask;
+	bool		keep;
+
+	cx_cache_ask(&ask, cache, key, key_len, NULL, 0);
+	cx_put_json(&v, value);
+	keep = cx_put_make_entry(&entry, cache, &v, &life);
+	entry.manual = true;
+	cx_put_stage(&ask, &entry, keep, &base);
+}
+
+/*
+ * The jsonb value of a hit, NULL for a negative entry, in the current memory
+ * context.  Raises an error for a value of another type.
+ */
+Jsonb *
+cx_put_read_json(const CxAsk *ask, const CxHit *hit)
+{
+	Jsonb	   *json;
+
+	if (hit->entry.flags & CX_ENTRY_NULL)
+		return NULL;
+	if (hit->entry.type != JSONBOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cached value of key \"%.*s\" is of type %s, not jsonb",
+						ask->ident.key_len, ask->ident.key,
+						format_type_be(hit->entry.type)),
+				 errhint("Read it with cachex.get_as().")));
+	json = palloc(VARHDRSZ + hit->entry.value_len);
+	SET_VARSIZE(json, VARHDRSZ + hit->entry.value_len);
+	cx_store_value(hit, VARDATA(json));
+	return json;
+}
+
+/* Makes a copy of a stored entry, to be stored again; hit holds the slot. */
+void
+cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
+{
+	const CxEntry *old = &hit->entry;
+	CxCursor	c = old->tags;
+	char	   *p;
+
+	memset(entry, 0, offsetof(CxNewEntry, tag_id));
+	entry->isnull = (old->flags & CX_ENTRY_NULL) != 0;
+	entry->manual = (old->flags & CX_ENTRY_MANUAL) != 0;
+	entry->has_loader = (old->flags & CX_ENTRY_LOADER) != 0;
+	entry->type = old->type;
+	entry->typhash = old->typhash;
+	entry->loader = old->loader;
+	entry->created = old->created;
+	entry->expires = hit->expires;
+	entry->cost_us = hit->cost_us;
+	entry->ntags = old->ntags;
+	memcpy(entry->tag_id, hit->tag_id, old->ntags * sizeof(uint64));
+	p = palloc(old->tags_len + old->metadata_len + old->value_len + 1);
+	cx_arena_skip(&c, old->ntags * sizeof(uint64));
+	cx_arena_read(&c, p, old->tags_len + old->metadata_len + old->value_len);
+	for (int i = 0; i < old->ntags; i++)
+	{
+		entry->tag_len[i] = (uint8) *p++;
+		entry->tag[i] = p;
+		p += entry->tag_len[i];
+	}
+	entry->metadata = (old->flags & CX_ENTRY_METADATA) ? p : NULL;
+	entry->metadata_len = old->metadata_len;
+	entry->value = p + old->metadata_len;
+	entry->value_len = old->value_len;
+}

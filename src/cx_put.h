@@ -1,0 +1,24 @@
+/*
+ * cx_put.h
+ *	  Building entries and putting them, for functions, triggers and warmers.
+ */
+#ifndef CX_PUT_H
+#define CX_PUT_H
+
+#include "cx_args.h"
+#include "cx_codec.h"
+
+/* What an explicit put is taken to have cost, in microseconds */
+#define CX_PUT_COST_US 1000.0
+
+extern bool cx_put_make_entry(CxNewEntry *entry, const CxCache *cache,
+							  const CxValue *value, const CxLife *life);
+extern void cx_put_json(CxValue *value, Jsonb *json);
+extern bool cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep,
+						 const CxBase *base);
+extern void cx_put_value(CxCache *cache, const char *key, Size key_len,
+						 Jsonb *value);
+extern Jsonb *cx_put_read_json(const CxAsk *ask, const CxHit *hit);
+extern void cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry);
+
+#endif							/* CX_PUT_H */

@@ -1,0 +1,116 @@
+/*
+ * cx_read.c
+ *	  Look-ups that are counted, and reading values with their types.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+
+#include "cx_codec.h"
+#include "cx_counters.h"
+#include "cx_guc.h"
+#include "cx_read.h"
+
+#define SAMPLE_EVERY 256		/* hits, for the histogram of hit times */
+
+/* Whether the cache is to be read and filled at all. */
+bool
+cx_read_enabled(const CxAsk *ask)
+{
+	return cx_guc_enabled && ask->cache->enabled;
+}
+
+/* Counts what a look-up found. */
+void
+cx_read_count(const CxAsk *ask, CxStatus status, const CxHit *hit)
+{
+	int			cache = ask->cache->number;
+
+	if (cache < 0)
+		return;
+	if (status != CX_HIT && status != CX_NEGATIVE)
+	{
+		cx_counters_add(cache, CX_MISSES, 1);
+		return;
+	}
+	cx_counters_add(cache, status == CX_HIT ? CX_HITS : CX_NEGATIVE_HITS, 1);
+	cx_counters_add(cache, CX_SAVED_US, (uint64) hit->cost_us);
+}
+
+/* Looks up, and takes the time of it. */
+static CxStatus
+timed_lookup(CxAsk *ask, bool whole, CxHit *hit)
+{
+	instr_time	start;
+	instr_time	end;
+	CxStatus	status;
+
+	INSTR_TIME_SET_CURRENT(start);
+	status = cx_cache_lookup(ask, whole, hit);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	if (status == CX_HIT && ask->cache->number >= 0)
+		cx_counters_time(ask->cache->number, CX_HIT_TIMES,
+						 INSTR_TIME_GET_DOUBLE(end) * 1e9);
+	return status;
+}
+
+/*
+ * Looks up for a function that never loads, and counts.  What may not be
+ * served is CX_MISS; otherwise the hit is to be released.
+ */
+CxStatus
+cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
+{
+	static uint32 calls = 0;
+	CxStatus	status;
+
+	if (!cx_read_enabled(ask))
+	{
+		hit->pinned = CX_NONE;
+		if (ask->cache->number >= 0)
+			cx_counters_add(ask->cache->number, CX_BYPASSES, 1);
+		return CX_MISS;
+	}
+	if (unlikely(++calls % SAMPLE_EVERY == 0))
+		status = timed_lookup(ask, whole, hit);
+	else
+		status = cx_cache_lookup(ask, whole, hit);
+	cx_read_count(ask, status, hit);
+	return status == CX_DEAD ? CX_MISS : status;
+}
+
+/* Whether the type of the value is still what it was when it was stored. */
+bool
+cx_read_layout_is_current(const CxHit *hit)
+{
+	return (hit->entry.flags & CX_ENTRY_TYPED) == 0 ||
+		cx_codec_typhash(hit->entry.type) == hit->entry.typhash;
+}
+
+/* The value, in the current memory context; another type is an error. */
+Datum
+cx_read_value(const CxAsk *ask, const CxHit *hit, Oid type)
+{
+	CxValue		value;
+	char	   *bytes;
+
+	if (hit->entry.type != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cached value of key \"%.*s\" is of type %s, not %s",
+						ask->ident.key_len, ask->ident.key,
+						format_type_be(hit->entry.type), format_type_be(type))));
+	bytes = palloc(hit->entry.value_len + 1);
+	cx_store_value(hit, bytes);
+	value.type = type;
+	value.typhash = hit->entry.typhash;
+	value.isnull = false;
+	value.data = bytes;
+	value.len = hit->entry.value_len;
+	return cx_codec_decode(&value);
+}

@@ -1,0 +1,186 @@
+/*
+ * cx_registry.c
+ *	  Numbers for caches.
+ *
+ * A dropped cache keeps its number until the sweeper has taken all of its
+ * entries; then another may have it.  Sessions know a cache by number and
+ * uid, so a session that is late with the news cannot mistake one for another.
+ *
+ * Locking: one LWLock, exclusive to change, shared to search.  Single fields
+ * of a cache whose uid the caller knows are read without it.
+ */
+#include "postgres.h"
+
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "cx_registry.h"
+
+typedef struct Registry
+{
+	LWLock	   *lock;
+	int			capacity;
+	uint64		last_uid;
+	CxSharedCache cache[FLEXIBLE_ARRAY_MEMBER];
+} Registry;
+
+static Registry *registry;
+
+/* How many caches a budget of so many bytes is divided among at most. */
+int
+cx_registry_count(Size budget)
+{
+	Size		n = budget / (256 * 1024);
+
+	return (int) Min(Max(n, 64), 512);
+}
+
+Size
+cx_registry_size(int ncaches)
+{
+	return add_size(offsetof(Registry, cache),
+					mul_size(ncaches, sizeof(CxSharedCache)));
+}
+
+void
+cx_registry_init(void *memory, int ncaches)
+{
+	registry = memory;
+	memset(memory, 0, cx_registry_size(ncaches));
+	registry->lock = &GetNamedLWLockTranche("cachex_registry")->lock;
+	registry->capacity = ncaches;
+	for (int i = 0; i < ncaches; i++)
+	{
+		pg_atomic_init_u64(&registry->cache[i].gen, 0);
+		pg_atomic_init_u32(&registry->cache[i].reclaim, 0);
+	}
+}
+
+int
+cx_registry_capacity(void)
+{
+	return registry->capacity;
+}
+
+CxSharedCache *
+cx_registry_get(int number)
+{
+	Assert(number >= 0 && number < registry->capacity);
+	return &registry->cache[number];
+}
+
+static int
+find_locked(Oid db, int64 id)
+{
+	for (int i = 0; i < registry->capacity; i++)
+	{
+		CxSharedCache *c = &registry->cache[i];
+
+		if (c->state == CX_CACHE_USED && c->db == db && c->id == id)
+			return i;
+	}
+	return -1;
+}
+
+/* The number of a cache, or -1 when it has none. */
+int
+cx_registry_find(Oid db, int64 id)
+{
+	int			number;
+
+	LWLockAcquire(registry->lock, LW_SHARED);
+	number = find_locked(db, id);
+	LWLockRelease(registry->lock);
+	return number;
+}
+
+static int
+take_number_locked(void)
+{
+	for (int i = 0; i < registry->capacity; i++)
+	{
+		if (registry->cache[i].state == CX_CACHE_FREE)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * The number of a cache, a new one if it has none; -1 when all numbers are
+ * taken.  The caller has made sure that the row exists.
+ */
+int
+cx_registry_register(Oid db, int64 id, const char *name, TimestampTz now)
+{
+	int			number = cx_registry_find(db, id);
+
+	if (number >= 0)
+		return number;
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	number = find_locked(db, id);
+	if (number < 0)
+		number = take_number_locked();
+	if (number >= 0 && registry->cache[number].state == CX_CACHE_FREE)
+	{
+		CxSharedCache *c = &registry->cache[number];
+
+		c->db = db;
+		c->id = id;
+		c->uid = ++registry->last_uid;
+		strlcpy(NameStr(c->name), name, NAMEDATALEN);
+		pg_atomic_write_u64(&c->gen, 0);
+		pg_atomic_write_u32(&c->reclaim, 0);
+		c->stats_reset = now;
+		c->last_sweep = c->last_warm = 0;
+		c->state = CX_CACHE_USED;
+	}
+	LWLockRelease(registry->lock);
+	return number;
+}
+
+static void
+drop_locked(CxSharedCache *c, uint64 gen)
+{
+	c->state = CX_CACHE_DROPPED;
+	c->uid = 0;
+	pg_atomic_write_u64(&c->gen, gen);
+	pg_atomic_write_u32(&c->reclaim, 1);
+}
+
+/*
+ * Gives a cache up: no session will find its entries, the sweeper takes them.
+ * gen is a generation later than theirs.
+ */
+void
+cx_registry_drop(int number, uint64 gen)
+{
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	if (registry->cache[number].state == CX_CACHE_USED)
+		drop_locked(&registry->cache[number], gen);
+	LWLockRelease(registry->lock);
+}
+
+/* The same for every cache of a database. */
+void
+cx_registry_drop_database(Oid db, uint64 gen)
+{
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < registry->capacity; i++)
+	{
+		CxSharedCache *c = &registry->cache[i];
+
+		if (c->state == CX_CACHE_USED && c->db == db)
+			drop_locked(c, gen);
+	}
+	LWLockRelease(registry->lock);
+}
+
+/* The last entry of a dropped cache is gone: the number is free again. */
+void
+cx_registry_release(int number)
+{
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	if (registry->cache[number].state == CX_CACHE_DROPPED)
+		registry->cache[number].state = CX_CACHE_FREE;
+	LWLockRelease(registry->lock);
+}

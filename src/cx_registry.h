@@ -1,0 +1,47 @@
+/*
+ * cx_registry.h
+ *	  The caches that occupy shared memory, by number.
+ *
+ * The rows of cachex.cache_definition say which caches exist; a cache takes a
+ * number here when it is used for the first time since the server started.
+ */
+#ifndef CX_REGISTRY_H
+#define CX_REGISTRY_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+
+typedef enum CxCacheState
+{
+	CX_CACHE_FREE,
+	CX_CACHE_USED,
+	CX_CACHE_DROPPED			/* its entries are being reclaimed */
+} CxCacheState;
+
+typedef struct CxSharedCache
+{
+	CxCacheState state;
+	Oid			db;
+	int64		id;				/* of the row that defines it */
+	uint64		uid;			/* never used twice; 0 = free */
+	NameData	name;
+	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
+	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
+	TimestampTz stats_reset;
+	TimestampTz last_sweep;		/* 0 = never */
+	TimestampTz last_warm;
+} CxSharedCache;
+
+extern int	cx_registry_count(Size budget);
+extern Size cx_registry_size(int ncaches);
+extern void cx_registry_init(void *memory, int ncaches);
+extern int	cx_registry_capacity(void);
+extern CxSharedCache *cx_registry_get(int number);
+extern int	cx_registry_register(Oid db, int64 id, const char *name,
+								 TimestampTz now);
+extern int	cx_registry_find(Oid db, int64 id);
+extern void cx_registry_drop(int number, uint64 gen);
+extern void cx_registry_drop_database(Oid db, uint64 gen);
+extern void cx_registry_release(int number);
+
+#endif							/* CX_REGISTRY_H */

@@ -1,0 +1,127 @@
+/*
+ * cx_scan.c
+ *	  Copies buckets into this backend's memory and hands out their entries.
+ *
+ * Locking: one partition, shared, while one bucket is copied.  Entries that
+ * come and go during the walk may be seen or not.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "cx_scan.h"
+
+/* Of the longest entry: fields, key, scope and tags. */
+#define LONGEST (sizeof(CxScanned) + CX_MAX_KEY + CX_MAX_SCOPE + \
+				 CX_MAX_TAGS * (sizeof(uint64) + 1 + CX_MAX_TAG) + 16)
+
+struct CxScan
+{
+	int			cache;			/* number, or -1 for all */
+	uint32		next_bucket;
+	Size		size;			/* of the buffer */
+	Size		used;
+	Size		read;
+	bool		overflowed;
+	char	   *buffer;			/* records: a CxScanned, then its bytes */
+};
+
+/* Begins a walk over one cache, or over all (-1). */
+CxScan *
+cx_scan_begin(int cache)
+{
+	CxScan	   *scan = palloc0(sizeof(CxScan));
+
+	scan->cache = cache;
+	scan->size = 2 * LONGEST;
+	scan->buffer = palloc(scan->size);
+	return scan;
+}
+
+static Size
+bytes_behind(const CxEntry *entry)
+{
+	return MAXALIGN(entry->ntags * sizeof(uint64) + entry->scope_len +
+					entry->key_len + entry->tags_len);
+}
+
+/* Appends a copy to the buffer; notes when there is no room. */
+static void
+copy_cb(const CxSlot *slot, void *arg)
+{
+	CxScan	   *scan = arg;
+	CxScanned  *copy = (CxScanned *) (scan->buffer + scan->used);
+	char	   *names;
+	CxCursor	c;
+
+	if (scan->cache >= 0 && slot->cache != scan->cache)
+		return;
+	if (scan->overflowed || scan->size - scan->used < LONGEST)
+	{
+		scan->overflowed = true;
+		return;
+	}
+	cx_entry_read(slot, &copy->entry);
+	copy->cache = slot->cache;
+	copy->staged = (slot->flags & CX_SLOT_STAGED) != 0;
+	copy->gen = slot->gen;
+	copy->expires = slot->expires;
+	copy->bytes = cx_slot_bytes(slot);
+	copy->cost_us = (double) slot->weight * copy->bytes;
+	copy->frequency = slot->frequency;
+	names = (char *) (copy + 1) + copy->entry.ntags * sizeof(uint64);
+	c = copy->entry.names;
+	cx_arena_read(&c, names, copy->entry.scope_len + copy->entry.key_len);
+	cx_arena_read(&c, copy + 1, copy->entry.ntags * sizeof(uint64));
+	cx_arena_read(&c, names + copy->entry.scope_len + copy->entry.key_len,
+				  copy->entry.tags_len);
+	scan->used += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&copy->entry);
+}
+
+/* Copies the next bucket that has entries; false at the end. */
+static bool
+refill(CxScan *scan)
+{
+	scan->used = scan->read = 0;
+	while (scan->used == 0 && scan->next_bucket < cx_store_nbuckets())
+	{
+		CHECK_FOR_INTERRUPTS();
+		scan->overflowed = false;
+		cx_store_scan(scan->next_bucket, copy_cb, scan);
+		if (scan->overflowed)
+		{
+			/* again, with more room */
+			scan->size *= 2;
+			scan->buffer = repalloc_huge(scan->buffer, scan->size);
+			scan->used = 0;
+			continue;
+		}
+		scan->next_bucket++;
+	}
+	return scan->used > 0;
+}
+
+/* The next entry; false at the end. Interruptible. */
+bool
+cx_scan_next(CxScan *scan, CxScanned *entry)
+{
+	char	   *names;
+
+	if (scan->read == scan->used && !refill(scan))
+		return false;
+	*entry = *(CxScanned *) (scan->buffer + scan->read);
+	entry->tag_id = (uint64 *) (scan->buffer + scan->read + sizeof(CxScanned));
+	names = (char *) (entry->tag_id + entry->entry.ntags);
+	entry->scope = names;
+	entry->key = names + entry->entry.scope_len;
+	entry->tags = entry->key + entry->entry.key_len;
+	scan->read += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&entry->entry);
+	return true;
+}
+
+void
+cx_scan_end(CxScan *scan)
+{
+	pfree(scan->buffer);
+	pfree(scan);
+}

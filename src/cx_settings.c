@@ -1,0 +1,110 @@
+/*
+ * cx_settings.c
+ *	  Would the same query text return the same bytes in this session?
+ *
+ * Every setting that changes the bytes of a result, other than by what the
+ * query reads with current_setting(), goes into one hash.  It is taken on
+ * every fetch, so the values are read from the server's C variables, never by
+ * name.  search_path counts as written and as resolved: "$user" and schemas
+ * that come and go change the one without the other.
+ *
+ * Locking: none.  A search_path that was not resolved yet is resolved, which
+ * reads the catalogs: a transaction is needed, and no LWLock may be held.
+ *
+ * Not covered: timezone_abbreviations, which the server keeps to itself;
+ * settings that only choose a plan; settings of extensions; temporary
+ * tables; and who the user is, which is part of an entry's identity.
+ */
+#include "postgres.h"
+
+#include "access/gin.h"
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "parser/parse_expr.h"
+#include "parser/parser.h"
+#include "pgtime.h"
+#include "tsearch/ts_cache.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/bytea.h"
+#include "utils/float.h"
+#include "utils/pg_locale.h"
+#include "utils/rls.h"
+#include "utils/xml.h"
+
+#include "cx_settings.h"
+
+/* Longer search paths count in full as written, but not as resolved. */
+#define MAX_PATH_SCHEMAS 16
+
+/*
+ * The length is mixed in as well, so a chain of strings has no ambiguity.
+ */
+static inline uint64
+mix_string(const char *string, uint64 hash)
+{
+	if (string == NULL)
+		string = "";
+	return hash_bytes_extended((const unsigned char *) string,
+							   (int) strlen(string), hash);
+}
+
+/*
+ * cx_settings_hash_path
+ *
+ * Returns a hash of the search_path in force and of the seed.
+ */
+uint64
+cx_settings_hash_path(uint64 seed)
+{
+	Oid			schemas[MAX_PATH_SCHEMAS];
+	int			n = fetch_search_path_array(schemas, MAX_PATH_SCHEMAS);
+
+	n = Min(n, MAX_PATH_SCHEMAS);
+	seed = hash_bytes_extended((const unsigned char *) schemas,
+							   n * (int) sizeof(Oid), seed);
+	return mix_string(namespace_search_path, seed);
+}
+
+/*
+ * cx_settings_hash
+ *
+ * Returns a hash of all settings that change results, and of the seed.  This
+ * is the one place that lists them.
+ */
+uint64
+cx_settings_hash(uint64 seed)
+{
+	const int	numbers[] = {
+		DateStyle,
+		DateOrder,
+		IntervalStyle,
+		extra_float_digits,
+		bytea_output,
+		xmlbinary,
+		xmloption,
+		quote_all_identifiers,
+		Array_nulls,
+		Transform_null_equals,
+		standard_conforming_strings,
+		backslash_quote,
+		row_security,
+		GinFuzzySearchLimit
+	};
+	const char *const strings[] = {
+		pg_get_timezone_name(session_timezone),
+		locale_messages,
+		locale_monetary,
+		locale_numeric,
+		locale_time,
+		TSCurrentConfig
+	};
+	int			i;
+
+	seed = hash_bytes_extended((const unsigned char *) numbers,
+							   (int) sizeof(numbers), seed);
+	for (i = 0; i < (int) lengthof(strings); i++)
+		seed = mix_string(strings[i], seed);
+	return cx_settings_hash_path(seed);
+}

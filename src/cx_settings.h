@@ -1,0 +1,11 @@
+/*
+ * cx_settings.h
+ *	  The settings that change what a query returns, as one number.
+ */
+#ifndef CX_SETTINGS_H
+#define CX_SETTINGS_H
+
+extern uint64 cx_settings_hash(uint64 seed);
+extern uint64 cx_settings_hash_path(uint64 seed);
+
+#endif							/* CX_SETTINGS_H */

@@ -1,0 +1,519 @@
+/*
+ * cx_visits.c
+ *	  Which database is to be visited next, and which is being visited?
+ *
+ * A visit is a short-lived worker that runs what is due in a database and
+ * says when to come again.  After a server start each database is visited
+ * once, then when that time comes or when a commit asks.  With nothing to do
+ * no process is connected to any database.
+ *
+ * A database has a place in the array below while it has something to be
+ * visited for, is being visited, or is held.  While held (DROP DATABASE, DROP
+ * EXTENSION ...) it is not visited, and a visitor is terminated first.  When
+ * all places are taken, the one that is due last is given away, and all
+ * databases are visited again when it would have been due.
+ *
+ * Locking: one LWLock for the array; no other is taken under it.  A visitor
+ * leaves the array after it has left its database (on_shmem_exit), so who
+ * waits for that can drop the database at once.
+ *
+ * Not done here: starting workers, and what a transaction's end has to do
+ * with it (cx_launcher.c); what is due within a database (cx_warmer.c).
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "cx_visits.h"
+
+#define MAX_DATABASES	64
+#define MAX_VISITORS	2		/* at the same time, in all databases */
+#define PAUSE_SECONDS	5		/* after a failed visit */
+#define MAX_DOUBLINGS	6		/* of the pause, for as many in a row */
+
+#define NOW		((TimestampTz) 0)
+#define NEVER	CX_VISIT_NEVER
+
+typedef enum PlaceState
+{
+	IDLE,
+	STARTING,					/* the postmaster was asked for a worker */
+	VISITED						/* pid has it */
+} PlaceState;
+
+typedef struct Place
+{
+	Oid			db;				/* InvalidOid: the place is free */
+	PlaceState	state;
+	uint32		ticket;			/* of the last worker */
+	pid_t		pid;			/* 0 unless VISITED */
+	int			holds;
+	bool		done;			/* the visitor has said when to come again */
+	int			failures;		/* visits in a row that ended otherwise */
+	TimestampTz next_due;
+	TimestampTz not_before;		/* pause after a failure */
+	CxRunning	running;		/* an empty name: nothing */
+} Place;
+
+typedef struct Visits
+{
+	LWLock	   *lock;
+	ConditionVariable left;		/* a visitor has left */
+	Latch	   *latch;			/* of the launcher; NULL: there is none */
+	TimestampTz since;			/* when this memory was new */
+	TimestampTz visit_all;		/* when to visit every database */
+	bool		crowded;		/* there were not enough places */
+	Place		place[MAX_DATABASES];
+} Visits;
+
+static Visits *visits;
+
+/* ---- the array ---- */
+
+Size
+cx_visits_size(void)
+{
+	return sizeof(Visits);
+}
+
+void
+cx_visits_init(void *memory)
+{
+	visits = memory;
+	memset(visits, 0, sizeof(Visits));
+	visits->lock = &GetNamedLWLockTranche("cachex_launcher")->lock;
+	ConditionVariableInit(&visits->left);
+	visits->since = GetCurrentTimestamp();
+	visits->visit_all = NOW;
+}
+
+/* When shared memory was new: what had run before has left no entries. */
+TimestampTz
+cx_visits_since(void)
+{
+	return visits->since;
+}
+
+static void
+wake(void)
+{
+	Latch	   *latch = visits->latch;
+
+	if (latch)
+		SetLatch(latch);
+}
+
+/* The place of a database, or of none: a free one. */
+static Place *
+find_locked(Oid db)
+{
+	Assert(LWLockHeldByMe(visits->lock));
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		if (visits->place[i].db == db)
+			return &visits->place[i];
+	}
+	return NULL;
+}
+
+/* The place that is best given away, or NULL. */
+static Place *
+due_last_locked(void)
+{
+	Place	   *last = NULL;
+
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		Place	   *p = &visits->place[i];
+
+		if (p->state == IDLE && p->holds == 0 && p->next_due != NOW &&
+			(last == NULL || p->next_due > last->next_due))
+			last = p;
+	}
+	return last;
+}
+
+/* The place of a database, a new one if it has none; NULL: all are taken. */
+static Place *
+take_locked(Oid db)
+{
+	Place	   *p = find_locked(db);
+	uint32		ticket;
+
+	if (p)
+		return p;
+	p = find_locked(InvalidOid);
+	if (p == NULL)
+	{
+		visits->crowded = true;
+		p = due_last_locked();
+		if (p == NULL)
+			return NULL;
+		visits->visit_all = Min(visits->visit_all, p->next_due);
+	}
+	ticket = p->ticket;
+	memset(p, 0, sizeof(Place));
+	p->db = db;
+	p->ticket = ticket;
+	p->next_due = NEVER;
+	return p;
+}
+
+static void
+free_if_unused_locked(Place *p)
+{
+	if (p->state == IDLE && p->holds == 0 && p->next_due == NEVER)
+		p->db = InvalidOid;
+}
+
+/* A visit is over, or has not come about. */
+static void
+end_visit_locked(Place *p)
+{
+	int			pause;
+
+	p->state = IDLE;
+	p->pid = 0;
+	NameStr(p->running.name)[0] = '\0';
+	if (p->done)
+		p->failures = 0;
+	else
+	{
+		p->next_due = NOW;
+		if (p->holds == 0)
+		{
+			pause = PAUSE_SECONDS << Min(p->failures, MAX_DOUBLINGS);
+			p->failures++;
+			p->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														pause * 1000);
+		}
+	}
+	free_if_unused_locked(p);
+}
+
+/* ---- sessions ---- */
+
+/* Asks for a visit at once. Cannot fail. */
+void
+cx_visits_ask(Oid db)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = take_locked(db);
+	if (p == NULL)
+		visits->visit_all = NOW;
+	else
+		p->next_due = NOW;
+	LWLockRelease(visits->lock);
+	wake();
+}
+
+/* Ends a hold. Cannot fail. */
+void
+cx_visits_release(Oid db)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(db);
+	if (p && p->holds > 0)
+	{
+		p->holds--;
+		free_if_unused_locked(p);
+	}
+	LWLockRelease(visits->lock);
+	wake();
+}
+
+/* Terminates the visitor of a held database; returns whether there is one. */
+static bool
+terminate_visitor(Oid db)
+{
+	Place	   *p;
+	bool		found;
+
+	/* it clears its pid under this lock, so the pid is nobody else's */
+	LWLockAcquire(visits->lock, LW_SHARED);
+	p = find_locked(db);
+	found = p != NULL && p->state == VISITED;
+	if (found)
+		kill(p->pid, SIGTERM);
+	LWLockRelease(visits->lock);
+	return found;
+}
+
+/*
+ * Keeps new visitors out of a database until cx_visits_release.  False: no
+ * place could be had; it has no visitor then.
+ */
+bool
+cx_visits_hold(Oid db)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = take_locked(db);
+	if (p)
+		p->holds++;
+	LWLockRelease(visits->lock);
+	return p != NULL;
+}
+
+/*
+ * Returns when a held database has no visitor any more: it is terminated.
+ * The caller holds no lock that the worker's exit could wait for.  Can be
+ * cancelled.
+ */
+void
+cx_visits_wait(Oid db)
+{
+	ConditionVariablePrepareToSleep(&visits->left);
+	while (terminate_visitor(db))
+		ConditionVariableSleep(&visits->left, PG_WAIT_EXTENSION);
+	ConditionVariableCancelSleep();
+}
+
+/* What is being run in a database; false: nothing. */
+bool
+cx_visits_running(Oid db, CxRunning *running)
+{
+	Place	   *p;
+	bool		found;
+
+	LWLockAcquire(visits->lock, LW_SHARED);
+	p = find_locked(db);
+	found = p != NULL && NameStr(p->running.name)[0] != '\0';
+	if (found)
+		*running = p->running;
+	LWLockRelease(visits->lock);
+	return found;
+}
+
+/* ---- the launcher ---- */
+
+/*
+ * Called by the launcher's process with its latch when it starts, with NULL
+ * when it ends.  What an earlier one had started and has not shown up is
+ * given up.
+ */
+void
+cx_visits_attach(Latch *latch)
+{
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	visits->latch = latch;
+	for (int i = 0; latch && i < MAX_DATABASES; i++)
+	{
+		if (visits->place[i].state == STARTING)
+		{
+			visits->place[i].state = IDLE;
+			visits->place[i].next_due = NOW;
+		}
+	}
+	if (latch)
+		visits->visit_all = NOW;
+	LWLockRelease(visits->lock);
+}
+
+/* Whether every database is to be visited; that is then seen to. */
+bool
+cx_visits_all_due(TimestampTz now)
+{
+	bool		due;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	due = visits->visit_all <= now;
+	if (due)
+		visits->visit_all = NEVER;
+	LWLockRelease(visits->lock);
+	return due;
+}
+
+/* Whether databases take turns for lack of places. */
+bool
+cx_visits_crowded(void)
+{
+	return visits->crowded;
+}
+
+/* Makes a visit due; false: all places are taken. */
+bool
+cx_visits_want(Oid db)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = take_locked(db);
+	if (p)
+		p->next_due = NOW;
+	LWLockRelease(visits->lock);
+	return p != NULL;
+}
+
+/*
+ * The database to visit now, or InvalidOid: then *due is when to look again,
+ * unless woken before.
+ */
+Oid
+cx_visits_next(TimestampTz now, TimestampTz *due)
+{
+	Oid			db = InvalidOid;
+	TimestampTz first;
+	int			visitors = 0;
+
+	LWLockAcquire(visits->lock, LW_SHARED);
+	first = visits->visit_all;
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		Place	   *p = &visits->place[i];
+		TimestampTz t = Max(p->next_due, p->not_before);
+
+		if (p->state != IDLE)
+			visitors++;
+		else if (OidIsValid(p->db) && p->holds == 0 && t < first)
+		{
+			first = t;
+			db = p->db;
+		}
+	}
+	LWLockRelease(visits->lock);
+	*due = visitors < MAX_VISITORS ? first : NEVER;
+	return *due <= now ? db : InvalidOid;
+}
+
+/* A worker is being started for a database. */
+void
+cx_visits_begin(Oid db, CxVisit *visit)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	visit->db = db;
+	visit->ticket = 0;
+	p = take_locked(db);
+	if (p)
+	{
+		p->state = STARTING;
+		p->done = false;
+		p->next_due = NEVER;
+		visit->ticket = ++p->ticket;
+	}
+	LWLockRelease(visits->lock);
+}
+
+/* The worker ended before it came to cx_visits_enter, if it did. */
+void
+cx_visits_failed(const CxVisit *visit)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(visit->db);
+	if (p && p->state == STARTING && p->ticket == visit->ticket)
+		end_visit_locked(p);
+	LWLockRelease(visits->lock);
+}
+
+/* There is nothing to visit a database for, or no database. */
+void
+cx_visits_forget(Oid db)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(db);
+	if (p)
+	{
+		p->next_due = NEVER;
+		p->failures = 0;
+		free_if_unused_locked(p);
+	}
+	LWLockRelease(visits->lock);
+}
+
+/* ---- the visitor ---- */
+
+static void
+leave_cb(int code, Datum arg)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(DatumGetObjectId(arg));
+	if (p && p->pid == MyProcPid)
+		end_visit_locked(p);
+	LWLockRelease(visits->lock);
+	ConditionVariableBroadcast(&visits->left);
+	wake();
+}
+
+/*
+ * Called by a visitor before it connects.  False: it is not wanted, and must
+ * exit without connecting.
+ */
+bool
+cx_visits_enter(const CxVisit *visit)
+{
+	Place	   *p;
+	bool		wanted;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(visit->db);
+	wanted = p && p->state == STARTING && p->ticket == visit->ticket;
+	if (wanted && p->holds > 0)
+	{
+		end_visit_locked(p);
+		wanted = false;
+	}
+	else if (wanted)
+	{
+		p->state = VISITED;
+		p->pid = MyProcPid;
+	}
+	LWLockRelease(visits->lock);
+	/* registered before the database is: called when it has been left */
+	if (wanted)
+		on_shmem_exit(leave_cb, ObjectIdGetDatum(visit->db));
+	return wanted;
+}
+
+/* Called by a visitor: what it runs, or NULL. */
+void
+cx_visits_set_running(const char *cache, const char *name)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(MyDatabaseId);
+	if (p && p->pid == MyProcPid)
+	{
+		strlcpy(NameStr(p->running.cache), cache ? cache : "", NAMEDATALEN);
+		strlcpy(NameStr(p->running.name), name ? name : "", NAMEDATALEN);
+		p->running.since = GetCurrentTimestamp();
+	}
+	LWLockRelease(visits->lock);
+}
+
+/* Called by a visitor at its end: when to come again, NEVER included. */
+void
+cx_visits_done(TimestampTz next_due)
+{
+	Place	   *p;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(MyDatabaseId);
+	if (p && p->pid == MyProcPid)
+	{
+		p->done = true;
+		/* whoever has asked since the visit began is not forgotten */
+		p->next_due = Min(p->next_due, next_due);
+	}
+	LWLockRelease(visits->lock);
+}

@@ -1,0 +1,64 @@
+/*
+ * cx_xact.c
+ *	  The callbacks.
+ *
+ * Before a commit or PREPARE errors are still possible; after it nothing here
+ * may raise one.  A commit's callback runs when other sessions can already
+ * see the transaction, and before its heavyweight locks are released.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+
+#include "cx_cache.h"
+#include "cx_xact.h"
+
+static void
+xact_cb(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			cx_cache_before_commit(false);
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			cx_cache_before_commit(true);
+			break;
+		case XACT_EVENT_COMMIT:
+			cx_cache_after_commit();
+			cx_store_release_stale();
+			break;
+		case XACT_EVENT_PREPARE:
+			cx_cache_after_prepare();
+			cx_store_release_stale();
+			break;
+		case XACT_EVENT_ABORT:
+			cx_cache_after_abort();
+			cx_store_release_stale();
+			break;
+		default:				/* parallel workers change nothing */
+			break;
+	}
+}
+
+static void
+subxact_cb(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
+		   void *arg)
+{
+	int			level = GetCurrentTransactionNestLevel();
+
+	if (!cx_pending_any)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		cx_cache_cut(cx_pending_level_start(level));
+	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
+		cx_pending_end_level(level);
+}
+
+/* Called once, from _PG_init. */
+void
+cx_xact_register(void)
+{
+	RegisterXactCallback(xact_cb, NULL);
+	RegisterSubXactCallback(subxact_cb, NULL);
+}

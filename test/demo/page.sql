@@ -1,0 +1,2 @@
+-- A client views the page.
+SELECT * FROM livepoll.page;
