@@ -91,7 +91,7 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 		if (!cx_deps_admits(&ask->view, dep))
 			return false;
 	}
-	dep.kind = CX_DEP_MARK;
+	dep.kind = CX_DEP_IDENTITY;
 	dep.id = ident->id;
 	return cx_deps_admits(&ask->view, dep);
 }
@@ -219,7 +219,7 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 static CxCounter
 objection(const CxAsk *ask, const CxNewEntry *entry)
 {
-	CxDep		fills = {cx_key_of_fills(ask->cache->shared_uid), CX_DEP_MARK, NULL};
+	CxDep		fills = {cx_key_of_fills(ask->cache->shared_uid), CX_DEP_FILLS, NULL};
 
 	if (!ask->usable)
 		return CX_REFUSED_SNAPSHOT;

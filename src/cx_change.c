@@ -31,6 +31,35 @@ static uint64 my_xid = 0;
 /* The last operation that invalidates: writes before it are not re-used. */
 static uint32 last_invalidation = CX_OP_NONE;
 
+static CxDep
+dep_of(const CxOp *op)
+{
+	CxDep		dep = {op->id, CX_DEP_IDENTITY, NULL};
+
+	if (op->kind == CX_OP_LIKE)
+		dep.kind = CX_DEP_FILLS;
+	else if (op->kind == CX_OP_INVALIDATE)
+	{
+		dep.kind = op->dep_kind;
+		if (dep.kind == CX_DEP_CACHE)
+			dep.gen = op->u.gen;
+	}
+	return dep;
+}
+
+/*
+ * Another library may change the cache before the commit and after our marks
+ * were set: then the mark is set at once.
+ */
+static void
+mark_if_late(CxOp *op)
+{
+	if (!begun)
+		return;
+	cx_deps_mark(dep_of(op), my_xid);
+	op->marked = true;
+}
+
 /* ---- staging ---- */
 
 static CxOp *
@@ -48,6 +77,7 @@ add_write(const CxAsk *ask)
 	op->u.write.cache_id = cx_key_of_cache(ask->cache->shared_uid);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
+	mark_if_late(op);
 	return op;
 }
 
@@ -182,6 +212,7 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	op->cache = (uint16) cache;
 	op->u.gen = gen;
 	last_invalidation = cx_pending_count() - 1;
+	mark_if_late(op);
 }
 
 /* The key, in every scope and for every role. */
@@ -294,20 +325,6 @@ cx_cache_database_dropped(Oid db)
 
 /* ---- before the commit ---- */
 
-static CxDep
-dep_of(const CxOp *op)
-{
-	CxDep		dep = {op->id, CX_DEP_MARK, NULL};
-
-	if (op->kind == CX_OP_INVALIDATE)
-	{
-		dep.kind = op->dep_kind;
-		if (dep.kind == CX_DEP_CACHE)
-			dep.gen = op->u.gen;
-	}
-	return dep;
-}
-
 /* An operation that later ones with the same id have not overtaken. */
 static bool
 is_last(uint32 n)
@@ -360,7 +377,7 @@ cx_cache_before_commit(bool prepare)
 	{
 		CxOp	   *op = cx_pending_get(nmarked);
 
-		if (!is_last(nmarked))
+		if (op->marked || !(is_last(nmarked) || op->kind == CX_OP_LIKE))
 			continue;
 		cx_deps_mark(dep_of(op), my_xid);
 		op->marked = true;
@@ -562,7 +579,8 @@ cx_cache_cut(uint32 n)
 		CxOp	   *op = cx_pending_get(i - 1);
 
 		unstage(op);
-		if (op->kind == CX_OP_ROW_ADDED)
+		/* a built-in cache goes on as it was; its row is only its settings */
+		if (op->kind == CX_OP_ROW_ADDED && op->u.row.id > 0)
 			drop_cache(op->u.row.id);
 	}
 	cx_pending_truncate(n);

@@ -38,4 +38,14 @@
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
 #endif
 
+/*
+ * What the server finds this library by, for a background worker: from 18 on
+ * extensions may lie outside $libdir, and the search path is used.
+ */
+#if PG_VERSION_NUM < 180000
+#define CX_COMPAT_LIBRARY "$libdir/cachex"
+#else
+#define CX_COMPAT_LIBRARY "cachex"
+#endif
+
 #endif							/* CX_COMPAT_H */

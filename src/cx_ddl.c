@@ -30,21 +30,6 @@ static ProcessUtility_hook_type prev_process_utility = NULL;
 
 /* ---- dropped objects ---- */
 
-/* The caches of this database go with the extension's tables. */
-static void
-extension_dropped(Oid extension)
-{
-	CxCache   **all;
-	int			n;
-
-	if (extension != get_extension_oid("cachex", true) ||
-		!OidIsValid(cx_catalog_relation()))
-		return;
-	all = cx_catalog_all(&n);
-	for (int i = 0; i < n; i++)
-		cx_cache_row_changed(CX_OP_ROW_DELETED, all[i]->id, NULL);
-}
-
 static void
 object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 			  int sub_id, void *arg)
@@ -55,8 +40,9 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 		return;
 	if (class_id == TriggerRelationId)
 		cx_watch_trigger_dropped(object_id);
-	else if (class_id == ExtensionRelationId)
-		extension_dropped(object_id);
+	else if (class_id == ExtensionRelationId &&
+			 object_id == get_extension_oid("cachex", true))
+		cx_cache_database_dropped(MyDatabaseId);
 	else if (class_id == DatabaseRelationId)
 		cx_cache_database_dropped(object_id);
 }

@@ -148,7 +148,8 @@ bump_locked(CxDep dep)
 		case CX_DEP_CACHE:
 			pg_atomic_write_u64(dep.gen, cx_gens_next());
 			break;
-		case CX_DEP_MARK:
+		case CX_DEP_IDENTITY:
+		case CX_DEP_FILLS:
 			break;
 	}
 }
@@ -348,9 +349,15 @@ judge_bounds_locked(const CxView *view, const Line *line)
 	return ADMITTED;
 }
 
+/*
+ * What the members of a line say.  A writer in doubt that the snapshot does
+ * not see is no objection, but for fills: it has looked at what was there.
+ */
 static Verdict
-judge_locked(const CxView *view, const Line *line, uint32 hash)
+judge_locked(const CxView *view, const Line *line, CxDep dep)
 {
+	uint32		hash = member_tag(dep.id);
+
 	for (int i = 0; i < MEMBERS; i++)
 	{
 		uint64		xid = line->xid[i];
@@ -369,7 +376,11 @@ judge_locked(const CxView *view, const Line *line, uint32 hash)
 		}
 		else if (sees(view, xid))
 			return REFUSED;
+		if (line->latest[i] == 0 && dep.kind == CX_DEP_FILLS)
+			return REFUSED;
 	}
+	if (dep.kind == CX_DEP_FILLS && line->over_count > 0)
+		return REFUSED;
 	return judge_bounds_locked(view, line);
 }
 
@@ -387,7 +398,7 @@ cx_deps_admits(const CxView *view, CxDep dep)
 	for (int tries = 0; tries < 2; tries++)
 	{
 		LWLockAcquire(lock_of(dep.id), LW_SHARED);
-		verdict = judge_locked(view, line_of(dep.id), member_tag(dep.id));
+		verdict = judge_locked(view, line_of(dep.id), dep);
 		LWLockRelease(lock_of(dep.id));
 		if (verdict != PREPARED_SEEN)
 			return verdict == ADMITTED;

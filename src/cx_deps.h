@@ -22,8 +22,8 @@ typedef enum CxDepKind
 	CX_DEP_KEY,					/* generation shared with keys that collide */
 	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
 	CX_DEP_CACHE,				/* generation in the registry: exact */
-	CX_DEP_MARK					/* an identity, or a cache's fills: writers
-								 * only, no generation */
+	CX_DEP_IDENTITY,			/* writers only: they replace the entry */
+	CX_DEP_FILLS				/* writers only: none may be in doubt */
 } CxDepKind;
 
 typedef struct CxDep

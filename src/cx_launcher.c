@@ -39,6 +39,7 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "cx_compat.h"
 #include "cx_guc.h"
 #include "cx_launcher.h"
 #include "cx_visits.h"
@@ -100,7 +101,7 @@ cx_launcher_register(void)
 	worker.bgw_restart_time = RESTART_SECONDS;
 	strlcpy(worker.bgw_name, "cachex launcher", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "cachex launcher", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "cachex", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, CX_COMPAT_LIBRARY, BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cx_launcher_main", BGW_MAXLEN);
 	RegisterBackgroundWorker(&worker);
 }
@@ -323,7 +324,7 @@ start(Oid db)
 	worker.bgw_notify_pid = MyProcPid;
 	snprintf(worker.bgw_name, BGW_MAXLEN, "cachex warmers of database %u", db);
 	strlcpy(worker.bgw_type, "cachex warmer", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "cachex", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, CX_COMPAT_LIBRARY, BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cx_warmer_main", BGW_MAXLEN);
 	memcpy(worker.bgw_extra, &visit, sizeof(visit));
 

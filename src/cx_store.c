@@ -317,7 +317,7 @@ CxLinked
 cx_store_fill(const CxIdent *ident, uint32 n, const CxView *view)
 {
 	LWLock	   *lock = lock_of((uint32) ident->id);
-	CxDep		mark = {ident->id, CX_DEP_MARK, NULL};
+	CxDep		mark = {ident->id, CX_DEP_IDENTITY, NULL};
 	Unlinked	unlinked = {0};
 	CxPlace		place;
 	CxLinked	result = CX_LINK_REFUSED;

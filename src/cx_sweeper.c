@@ -27,6 +27,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_cache.h"
+#include "cx_compat.h"
 #include "cx_guc.h"
 #include "cx_sweeper.h"
 #include "cx_wake.h"
@@ -47,7 +48,7 @@ cx_sweeper_register(void)
 	worker.bgw_restart_time = RESTART_SECONDS;
 	strlcpy(worker.bgw_name, "cachex sweeper", BGW_MAXLEN);
 	strlcpy(worker.bgw_type, "cachex sweeper", BGW_MAXLEN);
-	strlcpy(worker.bgw_library_name, "cachex", BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, CX_COMPAT_LIBRARY, BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cx_sweeper_main", BGW_MAXLEN);
 	RegisterBackgroundWorker(&worker);
 }

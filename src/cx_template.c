@@ -27,6 +27,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "cx_compat.h"
 #include "cx_template.h"
 
 /* As pg_attribute.h has it from 18 on; such a column is not in a row. */

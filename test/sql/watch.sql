@@ -2,7 +2,9 @@
 -- watch, unwatch and on_change
 --
 \set VERBOSITY default
+SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS cachex;
+RESET client_min_messages;
 CREATE SCHEMA watch_test;
 SET search_path = watch_test, public;
 SELECT cachex.create_cache('w', consistency => 'ttl');
@@ -208,7 +210,7 @@ CREATE TYPE mood AS ENUM ('sad', 'happy');
 CREATE DOMAIN flag AS boolean;
 CREATE TABLE ty (b boolean, d flag, c char(5), v varchar, "Na<me" name, n numeric, m mood, ts timestamptz, dt date, i interval, f float8, by bytea, r regclass, a int[], ip inet, mo money);
 SELECT cachex.watch('ty', 'w', ARRAY['b:<b>', 'd:<d>', 'c:<c>|', 'v:<v>', 'n:<Na<me>', 'n:<n>', 'm:<m>', 'ts:<ts>', 'dt:<dt>', 'i:<i>', 'f:<f>', 'by:<by>', 'r:<r>', 'a:<a>', 'ip:<ip>', 'mo:<mo>', '<<<b><<b>']);
-SELECT fill('b:true', 'd:false', 'c:ab|', 'v:üñ', 'n:nm', 'n:1.50', 'm:happy', 'ts:2024-01-02 03:04:05+00', 'dt:2024-01-02', 'i:1 day 02:00:00', 'f:0.1', 'by:\x61', 'r:watch_test.ty', 'a:{1,2}', 'ip:1.2.3.4/32', 'mo:1.00', '<true<b>', 'rest');
+SELECT fill('b:true', 'd:false', 'c:ab|', 'v:üñ', 'n:nm', 'n:1.50', 'm:happy', 'ts:2024-01-02 03:04:05+00', 'dt:2024-01-02', 'i:1 day 02:00:00', 'f:0.1', 'by:\x61', 'r:watch_test.ty', 'a:{1,2}', 'ip:1.2.3.4/32', 'mo:$1.00', '<true<b>', 'rest');
 SET TimeZone = 'America/New_York';
 SET DateStyle = 'SQL, DMY';
 SET IntervalStyle = 'sql_standard';
@@ -292,9 +294,6 @@ SELECT cachex.get('w', 'pu:11');
 RESET ROLE;
 
 -- rights
-SET ROLE regress_watch_writer;
-SELECT cachex.watch('pu', 'w');
-RESET ROLE;
 GRANT EXECUTE ON FUNCTION cachex.watch, cachex.unwatch, cachex.on_change TO regress_watch_writer;
 SET ROLE regress_watch_writer;
 SELECT cachex.watch('pu', 'w');
@@ -506,10 +505,23 @@ SELECT * FROM triggers('base') UNION ALL SELECT * FROM triggers('derived2');
 DROP TABLE base CASCADE;
 
 -- read only
+CREATE TABLE ro (id int);
 BEGIN READ ONLY;
-CREATE TEMP TABLE IF NOT EXISTS tmp (id int);
-SELECT cachex.watch('ft', 'w');
+SELECT cachex.watch('ro', 'w');
 ROLLBACK;
+BEGIN READ ONLY;
+SELECT cachex.unwatch('ro');
+ROLLBACK;
+-- PREPARE: pending invalidations survive it
+SELECT cachex.watch('ro', 'w', '{ro:<id>}');
+SELECT fill('ro:1', 'ro:2');
+BEGIN;
+INSERT INTO ro VALUES (1);
+PREPARE TRANSACTION 'watch';
+SELECT there('ro:1', 'ro:2');
+COMMIT PREPARED 'watch';
+SELECT there('ro:1', 'ro:2');
+DROP TABLE ro;
 
 SELECT cachex.drop_cache('w');
 SET client_min_messages = warning;

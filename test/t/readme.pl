@@ -1,0 +1,58 @@
+# What README.md shows works, and it names every object and setting.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $readme = slurp_file('README.md');
+my @examples = $readme =~ /^```sql\n(.*?)^```$/msg;
+cmp_ok(scalar @examples, '>', 10, 'README has examples');
+
+my $node = PostgreSQL::Test::Cluster->new('readme');
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION cachex');
+
+# one session, as a reader would type them; what -- says behind a statement
+# is checked below where it is a value
+my ($out, $err);
+my $status = $node->psql('postgres', join("\n", @examples),
+	on_error_stop => 1, stdout => \$out, stderr => \$err);
+is($status, 0, 'every example runs') or diag($err);
+like($out, qr/^Sunrise$/m, 'the running example sees the change');
+like($out, qr/^"hello"$/m, 'get finds what was put');
+like($out, qr/^not_modified\|$/m, 'lookup knows the etag');
+like($out, qr/^Sunrise: A Song of Two Humans$/m, 'a watch puts the new row');
+unlike($err, qr/ERROR|WARNING/, 'no example warns');
+
+# names of functions, views and settings, as a reader would look for them
+my $names = $node->safe_psql(
+	'postgres', q{
+	SELECT DISTINCT proname FROM pg_proc p
+	WHERE pronamespace = 'cachex'::regnamespace
+		AND has_function_privilege('public', p.oid, 'EXECUTE')
+		AND proname NOT IN ('definition_changed', 'new_cache_id',
+			'running_warmer', 'stats_of_caches')
+	UNION
+	SELECT relname FROM pg_class
+	WHERE relnamespace = 'cachex'::regnamespace AND relkind = 'v'
+	UNION
+	SELECT name FROM pg_settings WHERE name LIKE 'cachex.%'});
+my @missing = grep { $readme !~ /\b\Q$_\E\b/ } split /\n/, $names;
+is("@missing", '', 'README names every function, view and setting');
+
+my $silent = $node->safe_psql(
+	'postgres', q{
+	SELECT pg_describe_object(classid, objid, objsubid)
+	FROM pg_depend d
+	WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
+		AND refobjid = (SELECT oid FROM pg_extension
+			WHERE extname = 'cachex')
+		AND obj_description(objid, classid::regclass::name) IS NULL
+		AND classid <> 'pg_type'::regclass});
+is($silent, '', 'every object has a comment');
+
+$node->stop;
+done_testing();
