@@ -1,11 +1,10 @@
 /*
  * cx_change.c
- *	  Changes of the current transaction: staged when the call is made,
- *	  marked before the commit, published after it.
+ *	  Changes of the current transaction: staged when the call is made, marked
+ *	  before the commit.  cx_commit does what comes after it.
  *
- * Whatever can fail happens when the call is made: memory is taken, the value
- * is written, the entry is linked where only its transaction finds it.  At
- * commit generations move and flags change, no more.
+ * Whatever can fail happens here: memory is taken, the value is written, the
+ * entry is linked where only its transaction finds it.
  *
  * Locking: none on entry or return.
  */
@@ -17,48 +16,12 @@
 #include "utils/timestamp.h"
 
 #include "cx_cache.h"
+#include "cx_commit.h"
 #include "cx_counters.h"
 #include "cx_like.h"
 #include "cx_make.h"
 #include "cx_scan.h"
 #include "cx_wake.h"
-
-/* Operations before this one are marked; for an abort in between. */
-static uint32 nmarked = 0;
-static bool begun = false;
-static uint64 my_xid = 0;
-
-/* The last operation that invalidates: writes before it are not re-used. */
-static uint32 last_invalidation = CX_OP_NONE;
-
-static CxDep
-dep_of(const CxOp *op)
-{
-	CxDep		dep = {op->id, CX_DEP_IDENTITY, NULL};
-
-	if (op->kind == CX_OP_LIKE)
-		dep.kind = CX_DEP_FILLS;
-	else if (op->kind == CX_OP_INVALIDATE)
-	{
-		dep.kind = op->dep_kind;
-		if (dep.kind == CX_DEP_CACHE)
-			dep.gen = op->u.gen;
-	}
-	return dep;
-}
-
-/*
- * Another library may change the cache before the commit and after our marks
- * were set: then the mark is set at once.
- */
-static void
-mark_if_late(CxOp *op)
-{
-	if (!begun)
-		return;
-	cx_deps_mark(dep_of(op), my_xid);
-	op->marked = true;
-}
 
 /* ---- staging ---- */
 
@@ -77,18 +40,8 @@ add_write(const CxAsk *ask)
 	op->u.write.cache_id = cx_key_of_cache(ask->cache->shared_uid);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
-	mark_if_late(op);
+	cx_commit_mark_if_late(op);
 	return op;
-}
-
-static void
-unstage(CxOp *op)
-{
-	if (op->kind == CX_OP_WRITE && op->u.write.slot != CX_NONE)
-	{
-		cx_store_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
-		op->u.write.slot = CX_NONE;
-	}
 }
 
 /*
@@ -101,9 +54,10 @@ write_op(const CxAsk *ask)
 	uint32		last = cx_pending_last(ask->ident.id);
 
 	if (last != CX_OP_NONE && cx_pending_same_level(last) &&
-		(last_invalidation == CX_OP_NONE || last_invalidation < last))
+		(cx_pending_last_invalidation() == CX_OP_NONE ||
+		 cx_pending_last_invalidation() < last))
 	{
-		unstage(cx_pending_get(last));
+		cx_commit_unstage(cx_pending_get(last));
 		return cx_pending_get(last);
 	}
 	return add_write(ask);
@@ -184,7 +138,7 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 		base->gen = hit->gen;
 		base->frequency = Min(15, hit->frequency + hit->hits);
 	}
-	if (last_invalidation != CX_OP_NONE &&
+	if (cx_pending_last_invalidation() != CX_OP_NONE &&
 		(status == CX_MISS || status == CX_DEAD))
 	{
 		/* after an own invalidation the value starts from nothing older */
@@ -211,8 +165,7 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	op->dep_kind = kind;
 	op->cache = (uint16) cache;
 	op->u.gen = gen;
-	last_invalidation = cx_pending_count() - 1;
-	mark_if_late(op);
+	cx_commit_mark_if_late(op);
 }
 
 /* The key, in every scope and for every role. */
@@ -364,252 +317,16 @@ cx_cache_before_commit(bool prepare)
 		return;
 	if (prepare)
 		refuse_prepare();
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	cx_commit_begin(prepare);
+	/* a pattern appends the keys that it finds, marked */
+	for (uint32 n = 0; n < cx_pending_count(); n++)
 	{
-		my_xid = cx_deps_full_xid(GetTopTransactionIdIfAny());
-		if (prepare)
-			my_xid |= CX_XID_PREPARED;
-		cx_deps_begin(my_xid);
-		begun = true;
-	}
-	/* a pattern appends the keys that it finds */
-	for (nmarked = 0; nmarked < cx_pending_count(); nmarked++)
-	{
-		CxOp	   *op = cx_pending_get(nmarked);
+		CxOp	   *op = cx_pending_get(n);
 
-		if (op->marked || !(is_last(nmarked) || op->kind == CX_OP_LIKE))
+		if (op->marked || !(is_last(n) || op->kind == CX_OP_LIKE))
 			continue;
-		cx_deps_mark(dep_of(op), my_xid);
-		op->marked = true;
+		cx_commit_mark(op);
 		if (op->kind == CX_OP_LIKE)
 			match_keys(op->cache, op->u.like.uid, op->u.like.pattern);
 	}
-}
-
-/* ---- after the commit: nothing here can fail ---- */
-
-/* Whether the transaction invalidated a dependency of a write after it. */
-static bool
-is_overtaken(uint32 n, int ntags, const uint64 *tag_id)
-{
-	const CxOp *op = cx_pending_get(n);
-
-	if (last_invalidation == CX_OP_NONE || last_invalidation < n)
-		return false;
-	if (cx_pending_later(op->u.write.key_id, n) ||
-		cx_pending_later(op->u.write.cache_id, n))
-		return true;
-	if (op->u.write.scope_id != 0 &&
-		(cx_pending_later(op->u.write.scope_id, n) ||
-		 cx_pending_later(op->u.write.scoped_key_id, n)))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_pending_later(tag_id[i], n))
-			return true;
-	}
-	return false;
-}
-
-/* Whether an invalidation overtook an update: see CxBase. */
-static bool
-is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
-{
-	uint64		gen = op->u.write.check_gen;
-
-	if (gen == 0)
-		return false;
-	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
-		cx_deps_floor() > gen ||
-		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
-		return true;
-	if (op->u.write.scope_id != 0 &&
-		(cx_gens_get(CX_GEN_KEY, op->u.write.scoped_key_id) > gen ||
-		 cx_gens_get(CX_GEN_GROUP, op->u.write.scope_id) > gen))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
-			return true;
-	}
-	return false;
-}
-
-static void
-publish(uint32 n, uint64 latest)
-{
-	CxOp	   *op = cx_pending_get(n);
-	CxPublish	p;
-	CxPublished result;
-	uint64		tag_id[CX_MAX_TAGS];
-	int			ntags = 0;
-	bool		beaten;
-
-	/* the generation first: what moves after the tests makes it dead */
-	p.gen = cx_gens_next();
-	if (op->u.write.has_tags && op->u.write.slot != CX_NONE)
-		ntags = cx_store_staged_tags(op->id, op->u.write.slot,
-									 op->u.write.stage_gen, tag_id);
-	beaten = is_beaten(op, ntags, tag_id);
-	p.mark = dep_of(op);
-	p.xid = my_xid;
-	p.latest = latest;
-	p.slot = op->u.write.slot;
-	p.stage_gen = op->u.write.stage_gen;
-	p.base_gen = op->u.write.base_gen;
-	p.publish = !beaten && !is_overtaken(n, ntags, tag_id);
-	result = cx_store_publish(op->id, &p);
-	if (beaten || result == CX_PUBLISH_CONFLICT)
-		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
-	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
-		cx_counters_add(op->cache, CX_PUTS, 1);
-}
-
-/* Gives up a cache whose row is gone. */
-static void
-drop_cache(int64 id)
-{
-	int			number = cx_registry_find(MyDatabaseId, id);
-	uint64		gen = cx_gens_next();
-
-	if (number < 0)
-		return;
-	cx_registry_drop(number, gen);
-	cx_policy_clear(number, gen);
-	cx_wake_before(0);
-}
-
-static void
-finish_clear(const CxOp *op)
-{
-	uint64		gen = pg_atomic_read_u64(op->u.gen);
-
-	cx_policy_clear(op->cache, gen);
-	pg_atomic_write_u32(&cx_registry_get(op->cache)->reclaim, 1);
-	cx_wake_before(0);
-}
-
-/* What has to do with whole caches, after all entries are in place. */
-static void
-finish(const CxOp *op)
-{
-	int			number;
-
-	if (op->kind == CX_OP_INVALIDATE && op->dep_kind == CX_DEP_CACHE &&
-		op->marked)
-		finish_clear(op);
-	else if (op->kind == CX_OP_ROW_DELETED)
-		drop_cache(op->u.row.id);
-	else if (op->kind == CX_OP_DATABASE_DROPPED)
-	{
-		cx_registry_drop_database((Oid) op->u.row.id, cx_gens_next());
-		cx_wake_before(0);
-	}
-	else if (op->kind == CX_OP_ROW_CHANGED)
-	{
-		CxLimits	limits = {op->u.row.max_entries, op->u.row.max_bytes};
-
-		number = cx_registry_find(MyDatabaseId, op->u.row.id);
-		if (number >= 0)
-			cx_make_trim(number, &limits, GetCurrentTimestamp());
-	}
-}
-
-static void
-forget(void)
-{
-	cx_pending_forget();
-	nmarked = 0;
-	begun = false;
-	my_xid = 0;
-	last_invalidation = CX_OP_NONE;
-}
-
-/* The transaction has committed and can be seen. */
-void
-cx_cache_after_commit(void)
-{
-	uint64		latest;
-	uint32		n = cx_pending_count();
-
-	if (!cx_pending_any)
-		return;
-	latest = cx_deps_latest();
-	for (uint32 i = 0; i < n; i++)
-	{
-		CxOp	   *op = cx_pending_get(i);
-
-		if (!op->marked || op->kind == CX_OP_WRITE)
-			continue;
-		cx_deps_resolve(dep_of(op), my_xid, latest);
-		if (op->dep_kind == CX_DEP_KEY && op->kind == CX_OP_INVALIDATE)
-			cx_counters_add(op->cache, CX_INVALIDATED, 1);
-	}
-	for (uint32 i = 0; i < n; i++)
-	{
-		CxOp	   *op = cx_pending_get(i);
-
-		if (op->kind != CX_OP_WRITE)
-			continue;
-		if (op->marked)
-			publish(i, latest);
-		else
-			unstage(op);
-	}
-	for (uint32 i = 0; i < n; i++)
-		finish(cx_pending_get(i));
-	if (begun)
-		cx_deps_end();
-	forget();
-}
-
-/* The marks stay; readers resolve them. */
-void
-cx_cache_after_prepare(void)
-{
-	forget();
-}
-
-/* Gives up operations from the end of the log until it has n. Cannot fail. */
-void
-cx_cache_cut(uint32 n)
-{
-	for (uint32 i = cx_pending_count(); i > n; i--)
-	{
-		CxOp	   *op = cx_pending_get(i - 1);
-
-		unstage(op);
-		/* a built-in cache goes on as it was; its row is only its settings */
-		if (op->kind == CX_OP_ROW_ADDED && op->u.row.id > 0)
-			drop_cache(op->u.row.id);
-	}
-	cx_pending_truncate(n);
-	if (last_invalidation == CX_OP_NONE || last_invalidation < n)
-		return;
-	last_invalidation = CX_OP_NONE;
-	for (uint32 i = 0; i < n; i++)
-	{
-		if (cx_pending_get(i)->kind == CX_OP_INVALIDATE)
-			last_invalidation = i;
-	}
-}
-
-void
-cx_cache_after_abort(void)
-{
-	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
-
-	if (!cx_pending_any)
-		return;
-	for (uint32 i = 0; i < cx_pending_count() && !prepared; i++)
-	{
-		CxOp	   *op = cx_pending_get(i);
-
-		if (op->marked)
-			cx_deps_unmark(dep_of(op), my_xid);
-	}
-	cx_cache_cut(0);
-	if (begun && !prepared)
-		cx_deps_end();
-	forget();
 }

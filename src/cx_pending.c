@@ -42,6 +42,7 @@ static CxOp *ops = NULL;
 static uint32 nops = 0;
 static uint32 max_ops = 0;
 static lastop_hash *last_ops = NULL;
+static uint32 last_invalidation = CX_OP_NONE;
 
 /* level_start[i] is the length of the log when level i + 1 began. */
 static uint32 *level_start = NULL;
@@ -140,6 +141,8 @@ cx_pending_add(CxOpKind kind, uint64 id)
 			op->before = last->op;
 		last->op = nops;
 	}
+	if (kind == CX_OP_INVALIDATE)
+		last_invalidation = nops;
 	nops++;
 	cx_pending_any = true;
 	return op;
@@ -176,6 +179,18 @@ cx_pending_truncate(uint32 n)
 			lastop_lookup(last_ops, op->id)->op = op->before;
 	}
 	cx_pending_any = nops > 0;
+	while (last_invalidation != CX_OP_NONE &&
+		   (last_invalidation >= nops ||
+			ops[last_invalidation].kind != CX_OP_INVALIDATE))
+		last_invalidation = last_invalidation == 0 ? CX_OP_NONE :
+			Min(last_invalidation, nops) - 1;
+}
+
+/* The last operation that invalidates, or CX_OP_NONE. */
+uint32
+cx_pending_last_invalidation(void)
+{
+	return last_invalidation;
 }
 
 /* A level ended: what it logged belongs to the one above. */
@@ -197,6 +212,7 @@ cx_pending_forget(void)
 	level_start = NULL;
 	nops = max_ops = 0;
 	nlevels = max_levels = 0;
+	last_invalidation = CX_OP_NONE;
 	cx_pending_any = false;
 }
 

@@ -65,6 +65,7 @@ extern uint32 cx_pending_count(void);
 extern CxOp *cx_pending_get(uint32 n);
 extern CxOp *cx_pending_add(CxOpKind kind, uint64 id);
 extern uint32 cx_pending_last(uint64 id);
+extern uint32 cx_pending_last_invalidation(void);
 extern bool cx_pending_later(uint64 id, uint32 n);
 extern bool cx_pending_same_level(uint32 n);
 extern uint32 cx_pending_level_start(int level);

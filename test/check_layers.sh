@@ -19,7 +19,8 @@ cx_policy
 cx_store cx_catalog
 cx_make cx_scan cx_check
 cx_cache
-cx_change cx_reclaim
+cx_commit cx_reclaim
+cx_change
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits
 cx_watch cx_warmer cx_sweeper cx_launcher

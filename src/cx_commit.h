@@ -1,0 +1,15 @@
+/*
+ * cx_commit.h
+ *	  Marks before a commit; cx_cache.h declares what follows it.
+ */
+#ifndef CX_COMMIT_H
+#define CX_COMMIT_H
+
+#include "cx_pending.h"
+
+extern void cx_commit_begin(bool prepare);
+extern void cx_commit_mark(CxOp *op);
+extern void cx_commit_mark_if_late(CxOp *op);
+extern void cx_commit_unstage(CxOp *op);
+
+#endif							/* CX_COMMIT_H */
