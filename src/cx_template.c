@@ -38,6 +38,7 @@ static const struct
 	const char *name;
 	const char *value;
 }			fixed_settings[] =
+
 {
 	{"datestyle", "ISO, YMD"},
 	{"intervalstyle", "postgres"},
@@ -146,6 +147,10 @@ fail(const char *message, const char *hint)
 void
 cx_template_read_args(FunctionCallInfo fcinfo, int first, char **args)
 {
+	if (PG_ARGISNULL(first + CX_WATCH_ACTION))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("action must not be null")));
 	for (int i = 0; i < CX_WATCH_NARGS; i++)
 	{
 		int			n = first + i;
@@ -469,11 +474,12 @@ bool
 cx_template_differs(const CxWatchSpec *spec, TupleTableSlot *old_row,
 					TupleTableSlot *new_row)
 {
+	TupleDesc	desc = old_row->tts_tupleDescriptor;
+
 	for (int i = 0; i < spec->ncolumns; i++)
 	{
 		int			n = spec->attnums[i];
-		Form_pg_attribute att =
-			TupleDescAttr(old_row->tts_tupleDescriptor, n - 1);
+		Form_pg_attribute att = TupleDescAttr(desc, n - 1);
 		bool		old_null;
 		bool		new_null;
 		Datum		old_value = slot_getattr(old_row, n, &old_null);

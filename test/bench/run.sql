@@ -28,6 +28,9 @@ CREATE UNLOGGED TABLE kv_many (k text PRIMARY KEY, v jsonb NOT NULL);
 CREATE UNLOGGED TABLE kv_expiring
 	(k text PRIMARY KEY, v jsonb NOT NULL, expires_at timestamptz NOT NULL);
 
+CREATE UNLOGGED TABLE client (k text PRIMARY KEY, v jsonb NOT NULL);
+INSERT INTO client SELECT i, value_of(i) FROM generate_series(1, 1000) i;
+
 -- The loops: one look-up a row.
 SELECT setseed(0.5);
 CREATE UNLOGGED TABLE hot AS

@@ -60,7 +60,7 @@ FROM (SELECT text, votes, sum(votes) OVER () AS total FROM livepoll.options) AS 
 
 CREATE VIEW livepoll.hourly_chart AS
 SELECT jsonb_object_agg(hour, votes) AS value
-FROM (SELECT date_trunc('hour', created_at) AS hour, count(*) AS votes
+FROM (SELECT date_bin('1 hour', created_at, 'epoch') AS hour, count(*) AS votes
 	FROM livepoll.vote_events
 	WHERE created_at > now() - interval '1 day'
 	GROUP BY hour) AS h;

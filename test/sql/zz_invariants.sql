@@ -6,4 +6,4 @@ SELECT cx_check();
 
 -- Nobody has left a cache, or a transaction in doubt.
 SELECT name FROM cachex.caches ORDER BY name;
-SELECT in_doubt, prepared FROM cachex.memory();
+SELECT in_doubt FROM cachex.memory();
