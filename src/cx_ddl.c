@@ -1,8 +1,8 @@
 /*
  * cx_ddl.c
- *	  Hooks on DDL: a dropped trigger of a watch clears the cache that it
- *	  names; a dropped database gives up its caches; a command that wants a
- *	  database for itself first sends our worker away.
+ *	  Hooks on DDL: a dropped or changed trigger of a watch clears the cache
+ *	  that it names; a dropped database gives up its caches; a command that
+ *	  wants a database for itself first sends our worker away.
  *
  * Locking: none on entry or return.
  */
@@ -36,7 +36,14 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 {
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
-	if (access != OAT_DROP || !cx_preloaded || IsBinaryUpgrade)
+	if (!cx_preloaded || IsBinaryUpgrade)
+		return;
+	if (access == OAT_TRUNCATE)
+		cx_watch_table_truncated(object_id);
+	else if (class_id == TriggerRelationId &&
+			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
+		cx_watch_trigger_changed(object_id);
+	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)
 		cx_watch_trigger_dropped(object_id);

@@ -143,7 +143,7 @@ prepare(const char *query, Prepared *out)
 		elog(ERROR, "SPI_prepare_cursor failed: %s",
 			 SPI_result_code_string(SPI_result));
 	sources = SPI_plan_get_plan_sources(out->plan);
-	out->desc = linitial_node(CachedPlanSource, sources)->resultDesc;
+	out->desc = ((CachedPlanSource *) linitial(sources))->resultDesc;
 	sort_columns(out->desc, &out->columns);
 }
 

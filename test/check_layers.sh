@@ -23,7 +23,7 @@ cx_commit cx_reclaim
 cx_change
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits
-cx_watch cx_warmer cx_sweeper cx_launcher
+cx_watch_ddl cx_watch cx_warmer cx_sweeper cx_launcher
 cx_funcs_* cx_ddl cx_shmem
 cachex
 '
@@ -31,6 +31,7 @@ cachex
 # Includes within one level that are meant, one pair in a line:
 # includer included
 allowed='
+cx_watch_ddl cx_watch
 '
 
 status=0

@@ -16,7 +16,7 @@ PIN=()
 # ---- figures ----
 
 calc() {
-	awk "BEGIN { printf \"%.9g\", ${1//$'\n'/ } }"
+	awk "BEGIN { printf \"%.9g\", $1 }"
 }
 
 median() {
@@ -244,8 +244,9 @@ client() {
 	one_core db off
 	i=0
 	for name in get text table many; do
-		T[$name]=$(awk -v i=$((i++)) '$1 == i { print $2 }' "$CX_TMP/latency" |
+		T[$name]=$(awk -v i="$i" '$1 == i { print $2 }' "$CX_TMP/latency" |
 			median)
+		i=$((i + 1))
 	done
 	get=${T[get]}
 	ratio P5 'prepared get; SELECT of a parameter' "$get" "${T[text]}" us '<=' 1.05
@@ -335,8 +336,8 @@ backends() {
 	done
 	for name in uniform one; do
 		for clients in 1 2; do
-			T[hits.$clients]=$(calc "$clients * 1e4 /
-				(${T[$name.$clients]} - ${T[loop.$clients]})")
+			T[hits.$clients]=$(calc \
+				"$clients * 1e4 / (${T[$name.$clients]} - ${T[loop.$clients]})")
 		done
 		if [ "$name" = uniform ]; then
 			ratio P12 'hits/us of 2 backends, net; of 1: uniform keys' \

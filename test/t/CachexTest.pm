@@ -206,7 +206,7 @@ sub send
 {
 	my ($s, $sql) = @_;
 	my $n = ++$s->{n};
-	$s->{in} .= "$sql\n\\echo end-$n\n\\warn end-$n\n";
+	$s->{in} .= "$sql\n;\n\\echo end-$n\n\\warn end-$n\n";
 	$s->{harness}->pump_nb;
 	return;
 }

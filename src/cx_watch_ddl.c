@@ -1,0 +1,600 @@
+/*
+ * cx_watch_ddl.c
+ *	  watch() and unwatch(): making and dropping a watch's triggers, and what
+ *	  follows when one of them comes, changes or goes.
+ *
+ * A trigger is named cachex_<hash of its arguments>_<letter>, so the same
+ * watch finds its own again and repairs them.  Where statements do not name
+ * the table that they write to (partitions, inheritance, a subscription's
+ * tables), triggers are per row, else per statement.  Whenever one comes or
+ * goes, rows may have changed unseen: the cache that it names is cleared.
+ *
+ * Locking: none of cachex's; ShareRowExclusiveLock on the tables, as CREATE
+ * TRIGGER takes it, until the end of the transaction.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_subscription_rel.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "cx_catalog.h"
+#include "cx_compat.h"
+#include "cx_preload.h"
+#include "cx_template.h"
+#include "cx_watch.h"
+
+/* The letters at the end of triggers' names */
+static const struct
+{
+	char		letter;
+	const char *events;
+	const char *rows;
+}			kinds[] =
+
+{
+	{'i', "INSERT", "REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT"},
+	{'u', "UPDATE", "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT"},
+	{'d', "DELETE", "REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT"},
+	{'t', "TRUNCATE", "FOR EACH STATEMENT"},
+	/* a partitioned table's, which its partitions have clones of */
+	{'r', "INSERT OR UPDATE OR DELETE", "FOR EACH ROW"},
+	/* of one table only */
+	{'l', "INSERT OR UPDATE OR DELETE", "FOR EACH ROW"},
+	/* of a partition or child, for the watch of the table above */
+	{'c', "INSERT OR UPDATE OR DELETE", "FOR EACH ROW"},
+	{'p', "TRUNCATE", "FOR EACH STATEMENT"},
+};
+
+#define HASH_LEN (sizeof("cachex_0123456789abcdef") - 1)
+
+/* A watch that is being made */
+typedef struct WatchPlan
+{
+	char		prefix[HASH_LEN + 1];	/* of the triggers' names */
+	char	   *call;			/* of on_change, with its arguments */
+	bool		changed;		/* a trigger was made, changed or dropped */
+} WatchPlan;
+
+/* A trigger that calls on_change */
+typedef struct Found
+{
+	Oid			relid;
+	char	   *name;
+	char	   *cache;			/* its first argument, or NULL */
+	bool		is_clone;
+	bool		always;
+} Found;
+
+PG_FUNCTION_INFO_V1(cachex_watch);
+PG_FUNCTION_INFO_V1(cachex_unwatch);
+
+/* ---- pg_trigger ---- */
+
+/* InvalidOid where there is none, as while the extension is dropped. */
+static Oid
+on_change_function(void)
+{
+	Oid			schema = get_namespace_oid("cachex", true);
+
+	if (!OidIsValid(schema))
+		return InvalidOid;
+	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+						   CStringGetDatum("on_change"),
+						   PointerGetDatum(buildoidvector(NULL, 0)),
+						   ObjectIdGetDatum(schema));
+}
+
+static Found *
+read_trigger(Relation pg_trigger, HeapTuple tuple)
+{
+	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
+	Found	   *found = palloc0(sizeof(Found));
+	bool		isnull;
+	Datum		args = heap_getattr(tuple, Anum_pg_trigger_tgargs,
+									RelationGetDescr(pg_trigger), &isnull);
+
+	found->relid = form->tgrelid;
+	found->name = pstrdup(NameStr(form->tgname));
+	found->is_clone = OidIsValid(form->tgparentid);
+	found->always = form->tgenabled == TRIGGER_FIRES_ALWAYS;
+	if (form->tgnargs > 0 && !isnull)
+		found->cache = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)));
+	if (found->cache && *found->cache == '\0')
+		found->cache = NULL;
+	return found;
+}
+
+/*
+ * The triggers that call on_change: one by its OID, or all of a table.  The
+ * former may be younger than any snapshot.
+ */
+static List *
+find_triggers(Oid trigger, Oid relid)
+{
+	bool		by_oid = OidIsValid(trigger);
+	Oid			function = on_change_function();
+	List	   *found = NIL;
+	Relation	rel;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(function))
+		return NIL;
+	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyInit(&key,
+				by_oid ? Anum_pg_trigger_oid : Anum_pg_trigger_tgrelid,
+				BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(by_oid ? trigger : relid));
+	scan = systable_beginscan(rel,
+							  by_oid ? TriggerOidIndexId
+							  : TriggerRelidNameIndexId,
+							  true, by_oid ? SnapshotSelf : NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid == function)
+			found = lappend(found, read_trigger(rel, tuple));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The letter of a trigger that watch() named, else 0. */
+static char
+letter_of(const Found *found)
+{
+	return strlen(found->name) == HASH_LEN + 2 &&
+		strncmp(found->name, "cachex_", 7) == 0 ? found->name[HASH_LEN + 1] : 0;
+}
+
+static Found *
+find_by_name(List *triggers, const char *prefix, char letter)
+{
+	ListCell   *lc;
+
+	foreach(lc, triggers)
+	{
+		Found	   *found = lfirst(lc);
+
+		if (letter_of(found) == letter &&
+			strncmp(found->name, prefix, HASH_LEN) == 0)
+			return found;
+	}
+	return NULL;
+}
+
+/* ---- when triggers change ---- */
+
+/* Clears what the triggers name, unless the extension itself is going. */
+static void
+clear_named(List *triggers)
+{
+	ListCell   *lc;
+
+	foreach(lc, triggers)
+	{
+		if (OidIsValid(cx_catalog_relation()))
+			cx_watch_clear(((Found *) lfirst(lc))->cache);
+	}
+}
+
+/*
+ * A trigger is about to be dropped.  One that does not call on_change is none
+ * of our business.
+ */
+void
+cx_watch_trigger_dropped(Oid trigger_oid)
+{
+	if (cx_preloaded && !IsInParallelMode() && !RecoveryInProgress())
+		clear_named(find_triggers(trigger_oid, InvalidOid));
+}
+
+static bool
+may_have_rows(Oid relid)
+{
+	Relation	rel = relation_open(relid, NoLock);
+	char		kind = rel->rd_rel->relkind;
+	bool		result = kind == RELKIND_FOREIGN_TABLE ||
+	(RELKIND_HAS_STORAGE(kind) && RelationGetNumberOfBlocks(rel) > 0);
+
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * A trigger was made, enabled, disabled or renamed.  The rows of a table that
+ * is attached come with a clone; an empty partition is no reason to clear.
+ */
+void
+cx_watch_trigger_changed(Oid trigger_oid)
+{
+	List	   *triggers;
+
+	if (!cx_preloaded)
+		return;
+	triggers = find_triggers(trigger_oid, InvalidOid);
+	if (triggers != NIL)
+	{
+		Found	   *found = linitial(triggers);
+
+		if (!found->is_clone || may_have_rows(found->relid))
+			clear_named(triggers);
+	}
+}
+
+/*
+ * A table is about to be truncated, and need not be locked yet.  Partitions
+ * that came after the watch have clones of its row trigger, but no trigger on
+ * TRUNCATE.
+ */
+void
+cx_watch_table_truncated(Oid relid)
+{
+	List	   *clones = NIL;
+	ListCell   *lc;
+
+	if (!cx_preloaded || !get_rel_relispartition(relid))
+		return;
+	foreach(lc, find_triggers(InvalidOid, relid))
+	{
+		if (((Found *) lfirst(lc))->is_clone)
+			clones = lappend(clones, lfirst(lc));
+	}
+	clear_named(clones);
+}
+
+/* ---- statements ---- */
+
+static char *
+qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+static void
+run(WatchPlan *plan, char *command)
+{
+	(void) SPI_execute(command, false, 0);	/* raises what goes wrong */
+	plan->changed = true;
+}
+
+static void
+drop_trigger(WatchPlan *plan, const Found *trigger)
+{
+	run(plan, psprintf("DROP TRIGGER %s ON %s",
+					   quote_identifier(trigger->name),
+					   qualified_name(trigger->relid)));
+}
+
+static void
+create_trigger(WatchPlan *plan, Oid relid, char letter)
+{
+	int			kind = 0;
+
+	while (kinds[kind].letter != letter)
+		kind++;
+	run(plan, psprintf("CREATE TRIGGER %s_%c AFTER %s ON %s %s "
+					   "EXECUTE FUNCTION cachex.on_change(%s)",
+					   plan->prefix, letter, kinds[kind].events,
+					   qualified_name(relid), kinds[kind].rows, plan->call));
+}
+
+/*
+ * Makes the triggers of a table that are wanted and drops those that are
+ * not; both are letters.
+ */
+static void
+set_triggers(WatchPlan *plan, Oid relid, const char *wanted, const char *unwanted)
+{
+	List	   *triggers = find_triggers(InvalidOid, relid);
+	Found	   *found;
+
+	for (const char *p = unwanted; *p != '\0'; p++)
+	{
+		found = find_by_name(triggers, plan->prefix, *p);
+		if (found && !found->is_clone)
+			drop_trigger(plan, found);
+	}
+	for (const char *p = wanted; *p != '\0'; p++)
+	{
+		found = find_by_name(triggers, plan->prefix, *p);
+		if (!found)
+			create_trigger(plan, relid, *p);
+		if (!found || !found->always)
+			run(plan, psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s_%c",
+							   qualified_name(relid), plan->prefix, *p));
+	}
+}
+
+/* ---- tables ---- */
+
+static bool
+is_subscribed(Oid relid)
+{
+	Relation	rel = table_open(SubscriptionRelRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		result;
+
+	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid,
+				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
+	result = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+/* Whether a table changes without a statement that names it. */
+static bool
+needs_row_triggers(Relation rel)
+{
+	Oid			relid = RelationGetRelid(rel);
+
+	return rel->rd_rel->relispartition || has_superclass(relid) ||
+		find_inheritance_children(relid, NoLock) != NIL ||
+		is_subscribed(relid);
+}
+
+/* Raises an error unless the relation is there and the caller's own. */
+static void
+check_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (!has_privs_of_role(GetUserId(), form->relowner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of relation \"%s\"",
+						NameStr(form->relname)),
+				 errdetail("The triggers of a watch are set to ENABLE ALWAYS, which only the owner may do.")));
+	ReleaseSysCache(tuple);
+}
+
+/* Raises an error unless it is a table that can be watched. */
+static void
+check_kind(Relation rel)
+{
+	Form_pg_class form = rel->rd_rel;
+	const char *hint = NULL;
+
+	if (form->relkind == RELKIND_VIEW ||
+		form->relkind == RELKIND_MATVIEW)
+		hint = "Watch the tables that it reads.";
+	else if (form->relkind == RELKIND_FOREIGN_TABLE)
+		hint = "Changes on the foreign server fire no triggers here; use a short time to live.";
+	else if (form->relkind != RELKIND_RELATION &&
+			 form->relkind != RELKIND_PARTITIONED_TABLE)
+		hint = "Only tables can be watched.";
+	else if (IsCatalogRelation(rel))
+		hint = "System catalogs have no triggers.";
+	else if (form->relpersistence == RELPERSISTENCE_TEMP)
+		hint = "No other session sees a temporary table; invalidate by hand.";
+	if (hint)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot watch \"%s\"", NameStr(form->relname)),
+				 errhint("%s", hint)));
+}
+
+/* Raises an error unless the table has what a watch needs. */
+static void
+check_columns(CxWatchSpec *spec, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		ignored = false;
+	const char *missing = cx_template_bind(spec, desc, &ignored);
+
+	if (missing == NULL)
+		missing = cx_template_bind_columns(spec, desc);
+	if (missing)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table \"%s\" does not exist or is not stored",
+						missing, RelationGetRelationName(rel)),
+				 errhint("Names in templates are taken as they are: without quotes, in their own case.")));
+	if (spec->put && cx_template_has_virtual(desc))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("action \"put\" cannot be used with table \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("Its virtual generated columns are not stored in rows.")));
+}
+
+static Oid
+relid_argument(FunctionCallInfo fcinfo, const char *function)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("rel must not be null")));
+	PreventCommandIfReadOnly(function);
+	return PG_GETARG_OID(0);
+}
+
+/* ---- watch ---- */
+
+static void
+make_plan(WatchPlan *plan, char **args)
+{
+	StringInfoData call;
+
+	snprintf(plan->prefix, sizeof(plan->prefix), "cachex_%016llx",
+			 (unsigned long long) cx_template_hash_args(args));
+	initStringInfo(&call);
+	for (int i = 0; i < CX_WATCH_NARGS; i++)
+		appendStringInfo(&call, "%s%s", i > 0 ? ", " : "",
+						 quote_literal_cstr(args[i]));
+	plan->call = call.data;
+	plan->changed = false;
+}
+
+/* The tables below one, itself not among them. */
+static List *
+tables_below(Oid relid, LOCKMODE lockmode)
+{
+	return list_delete_oid(find_all_inheritors(relid, lockmode, NULL), relid);
+}
+
+/*
+ * Makes the triggers of a partitioned table, or of a family of tables, and of
+ * those below it.  A partition's own row trigger of the same watch has the
+ * name that the clone will have, so it goes first.
+ */
+static void
+install_below(WatchPlan *plan, Oid relid, bool partitioned)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables_below(relid, ShareRowExclusiveLock))
+	{
+		Oid			below = lfirst_oid(lc);
+		bool		foreign = get_rel_relkind(below) == RELKIND_FOREIGN_TABLE;
+
+		if (partitioned)
+			set_triggers(plan, below, foreign ? "" : "p", "r");
+		else if (get_rel_persistence(below) != RELPERSISTENCE_TEMP)
+			set_triggers(plan, below, foreign ? "c" : "cp", "");
+	}
+	if (partitioned)
+		set_triggers(plan, relid, "rt", "");
+	else
+		set_triggers(plan, relid, "lt", "iud");
+}
+
+/* watch(rel, cache, keys, tags, action, columns) */
+Datum
+cachex_watch(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+	char	   *args[CX_WATCH_NARGS];
+	CxWatchSpec spec;
+	Relation	rel;
+	WatchPlan	plan;
+	bool		partitioned;
+	bool		family;
+
+	CX_REQUIRE_PRELOAD();
+	cx_template_read_args(fcinfo, 1, args);
+	cx_template_parse_spec(&spec, CX_WATCH_NARGS, args);
+	if (spec.cache)
+		(void) cx_catalog_get(spec.cache, strlen(spec.cache));
+	relid = relid_argument(fcinfo, "cachex.watch()");
+	check_owner(relid);
+	rel = relation_open(relid, ShareRowExclusiveLock);
+	check_kind(rel);
+	check_columns(&spec, rel);
+	partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	family = !partitioned && needs_row_triggers(rel);
+	/* ALTER TABLE wants it for itself; the lock stays */
+	relation_close(rel, NoLock);
+	make_plan(&plan, args);
+	SPI_connect();
+	if (partitioned || family)
+		install_below(&plan, relid, partitioned);
+	else
+		set_triggers(&plan, relid, "iudt", "rl");
+	SPI_finish();
+	if (plan.changed)
+		cx_watch_clear(spec.cache);
+	PG_RETURN_VOID();
+}
+
+/* ---- unwatch ---- */
+
+/* Drops what a watch of the table above has put on the tables below it. */
+static void
+drop_below(WatchPlan *plan, Oid relid, List *triggers)
+{
+	List	   *below = tables_below(relid, AccessExclusiveLock);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, triggers)
+	{
+		Found	   *found = lfirst(lc);
+
+		if (letter_of(found) == 0)
+			continue;
+		strlcpy(plan->prefix, found->name, sizeof(plan->prefix));
+		foreach(lc2, below)
+			set_triggers(plan, lfirst_oid(lc2), "", "cp");
+	}
+}
+
+/* Whether a trigger is what a watch of the table above has put here. */
+static bool
+belongs_to_clone(List *triggers, const Found *trigger)
+{
+	Found	   *clone;
+
+	if (letter_of(trigger) != 'p')
+		return false;
+	clone = find_by_name(triggers, trigger->name, 'r');
+	return clone && clone->is_clone;
+}
+
+/* unwatch(rel) */
+Datum
+cachex_unwatch(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+	List	   *triggers;
+	List	   *own = NIL;
+	ListCell   *lc;
+	WatchPlan	plan;
+
+	CX_REQUIRE_PRELOAD();
+	relid = relid_argument(fcinfo, "cachex.unwatch()");
+	triggers = find_triggers(InvalidOid, relid);
+	foreach(lc, triggers)
+	{
+		Found	   *found = lfirst(lc);
+
+		/* clones, and what came with them, belong to the table above */
+		if (!found->is_clone && !belongs_to_clone(triggers, found))
+			own = lappend(own, found);
+	}
+	if (own == NIL)
+		PG_RETURN_VOID();
+	check_owner(relid);
+	LockRelationOid(relid, AccessExclusiveLock);
+	SPI_connect();
+	foreach(lc, own)
+		drop_trigger(&plan, lfirst(lc));
+	drop_below(&plan, relid, own);
+	SPI_finish();
+	foreach(lc, own)
+		cx_watch_clear(((Found *) lfirst(lc))->cache);
+	PG_RETURN_VOID();
+}
