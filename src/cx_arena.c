@@ -208,25 +208,13 @@ take_segment_locked(Size need)
 	return n * CX_PAGE_CHUNKS + unit;
 }
 
-/*
- * Takes memory for a value of so many bytes (at least 1).  Returns false when
- * there is not enough; otherwise the first segment and the charge, in chunks.
- */
-bool
-cx_arena_alloc(Size bytes, uint32 *segment, uint16 *charge)
+/* Takes the segments of a value, for which there is room. Returns the charge. */
+static uint32
+take_segments_locked(Size bytes, uint32 *segment)
 {
-	uint64		chunks = (bytes + CX_CHUNK_SIZE - 1) / CX_CHUNK_SIZE;
 	uint32	   *link = segment;
 	uint32		charged = 0;
 
-	if (chunks + CX_PAGE_CHUNKS > PG_UINT16_MAX)
-		return false;
-	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
-	if (arena->free_chunks < chunks)
-	{
-		LWLockRelease(arena->lock);
-		return false;
-	}
 	while (bytes > 0)
 	{
 		uint32		s = take_segment_locked(bytes);
@@ -239,16 +227,12 @@ cx_arena_alloc(Size bytes, uint32 *segment, uint16 *charge)
 	}
 	*link = CX_NONE;
 	arena->used_chunks += charged;
-	LWLockRelease(arena->lock);
-	*charge = (uint16) charged;
-	return true;
+	return charged;
 }
 
-/* Gives back a value's chain of segments. */
-void
-cx_arena_free(uint32 segment)
+static void
+give_segments_locked(uint32 segment)
 {
-	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
 	while (segment != CX_NONE)
 	{
 		uint32		first = segment & ~CX_WHOLE_PAGE;
@@ -268,30 +252,82 @@ cx_arena_free(uint32 segment)
 		}
 		segment = next;
 	}
+}
+
+static uint32
+take_slot_locked(void)
+{
+	uint32		n;
+	int			unit = take_unit_locked(PAGE_SLOTS, &n);
+
+	if (unit < 0)
+		return CX_NONE;
+	arena->used_slots++;
+	return n * CX_PAGE_SLOTS + unit;
+}
+
+static void
+give_slot_locked(uint32 slot)
+{
+	arena->used_slots--;
+	give_unit_locked(PAGE_SLOTS, slot / CX_PAGE_SLOTS, slot % CX_PAGE_SLOTS);
+}
+
+/*
+ * Takes a slot and memory for a value of so many bytes (at least 1), both or
+ * none.  Returns the slot, CX_NONE when there is not enough; then sets the
+ * first segment and the charge, in chunks.
+ */
+uint32
+cx_arena_alloc(Size bytes, uint32 *segment, uint16 *charge)
+{
+	uint64		chunks = (bytes + CX_CHUNK_SIZE - 1) / CX_CHUNK_SIZE;
+	uint32		slot = CX_NONE;
+
+	if (chunks + CX_PAGE_CHUNKS > PG_UINT16_MAX)
+		return CX_NONE;
+	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
+	if (arena->free_chunks >= chunks)
+		slot = take_slot_locked();
+	if (slot != CX_NONE && arena->free_chunks < chunks)
+	{
+		/* the slot took the last page */
+		give_slot_locked(slot);
+		slot = CX_NONE;
+	}
+	if (slot != CX_NONE)
+		*charge = (uint16) take_segments_locked(bytes, segment);
+	LWLockRelease(arena->lock);
+	return slot;
+}
+
+/* Gives back a slot and its value's chain of segments. */
+void
+cx_arena_free(uint32 slot, uint32 segment)
+{
+	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
+	give_segments_locked(segment);
+	give_slot_locked(slot);
 	LWLockRelease(arena->lock);
 }
 
 /* A granule of 64 bytes, or CX_NONE when there is none. */
 uint32
-cx_arena_alloc_slot(void)
+cx_arena_alloc_granule(void)
 {
-	uint32		n;
-	int			unit;
+	uint32		slot;
 
 	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
-	unit = take_unit_locked(PAGE_SLOTS, &n);
-	if (unit >= 0)
-		arena->used_slots++;
+	slot = take_slot_locked();
 	LWLockRelease(arena->lock);
-	return unit < 0 ? CX_NONE : n * CX_PAGE_SLOTS + unit;
+	return slot;
 }
 
 void
-cx_arena_free_slot(uint32 slot)
+cx_arena_free_granule(uint32 slot)
 {
 	LWLockAcquire(arena->lock, LW_EXCLUSIVE);
-	arena->used_slots--;
-	give_unit_locked(PAGE_SLOTS, slot / CX_PAGE_SLOTS, slot % CX_PAGE_SLOTS);
+	give_slot_locked(slot);
 	LWLockRelease(arena->lock);
 }
 

@@ -37,10 +37,10 @@ extern CxArenaMap cx_arena_map;
 
 extern Size cx_arena_size(uint32 npages);
 extern void cx_arena_init(void *memory, uint32 npages);
-extern bool cx_arena_alloc(Size bytes, uint32 *segment, uint16 *charge);
-extern void cx_arena_free(uint32 segment);
-extern uint32 cx_arena_alloc_slot(void);
-extern void cx_arena_free_slot(uint32 slot);
+extern uint32 cx_arena_alloc(Size bytes, uint32 *segment, uint16 *charge);
+extern void cx_arena_free(uint32 slot, uint32 segment);
+extern uint32 cx_arena_alloc_granule(void);
+extern void cx_arena_free_granule(uint32 slot);
 extern uint64 cx_arena_used(void);
 extern uint64 cx_arena_total(void);
 extern void cx_arena_write(CxCursor *cursor, const void *src, Size bytes);

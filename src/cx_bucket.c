@@ -37,7 +37,7 @@ cx_bucket_link(CxBucket *bucket, uint32 slot, uint16 tag)
 	}
 	if (place.i == CX_BUCKET_SLOTS)
 	{
-		more = cx_arena_alloc_slot();
+		more = cx_arena_alloc_granule();
 		if (more == CX_NONE)
 			return false;
 		memset(cx_arena_slot(more), 0, sizeof(CxBucket));
@@ -75,7 +75,7 @@ cx_bucket_unlink(const CxPlace *place)
 		uint32		granule = place->before->next;
 
 		place->before->next = place->bucket->next;
-		cx_arena_free_slot(granule);
+		cx_arena_free_granule(granule);
 	}
 	return n;
 }

@@ -18,34 +18,24 @@
 #include "cx_wake.h"
 
 #define MAX_ROUNDS 2048			/* of eviction for one entry */
+#define EVICT_AT_ONCE 1024		/* bytes, at least */
 
-/* One try to get the memory; all or nothing. */
-static uint32
-try_alloc(Size size, uint32 *data, uint16 *charge)
-{
-	uint32		n = cx_arena_alloc_slot();
-
-	if (n == CX_NONE)
-		return CX_NONE;
-	if (cx_arena_alloc(size, data, charge))
-		return n;
-	cx_arena_free_slot(n);
-	return CX_NONE;
-}
-
-/* Gets the memory, evicting what is worth least. CX_NONE: there is none. */
+/*
+ * Gets the memory, evicting what is worth least, a few small entries at a time
+ * so that the next ones find room.  CX_NONE: there is none.
+ */
 static uint32
 alloc_evicting(Size size, TimestampTz now, uint32 *data, uint16 *charge)
 {
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
 		CxVictims	victims;
-		uint32		n = try_alloc(size, data, charge);
+		uint32		n = cx_arena_alloc(size, data, charge);
 
 		if (n != CX_NONE)
 			return n;
 		CHECK_FOR_INTERRUPTS();
-		cx_policy_evict(size + CX_SLOT_SIZE, now, &victims);
+		cx_policy_evict(Max(size + CX_SLOT_SIZE, EVICT_AT_ONCE), now, &victims);
 		if (victims.n == 0)
 			return CX_NONE;
 		cx_store_drop(&victims);

@@ -58,6 +58,7 @@ typedef struct Policy
 	double		inflation;		/* the L of GreedyDual */
 	uint64		entries;
 	int			ncaches;
+	int			nused;			/* no cache from this number on has entries */
 	uint32		nghosts;
 	CxWheel		wheel;
 	double	   *lowest;			/* by cache: least head priority */
@@ -342,6 +343,7 @@ cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
 		LWLockRelease(policy->lock);
 		return false;
 	}
+	policy->nused = Max(policy->nused, slot->cache + 1);
 	usage->entries++;
 	usage->bytes += bytes;
 	usage->bytes_peak = Max(usage->bytes_peak, usage->bytes);
@@ -387,7 +389,7 @@ cx_policy_evict(uint64 bytes, TimestampTz now, CxVictims *victims)
 		int			cache = 0;
 		uint32		n;
 
-		for (int i = 1; i < policy->ncaches; i++)
+		for (int i = 1; i < policy->nused; i++)
 		{
 			if (policy->lowest[i] < policy->lowest[cache])
 				cache = i;

@@ -66,10 +66,7 @@ cx_slot_unref(uint32 n)
 	CxSlot	   *slot = cx_slot(n);
 
 	if (pg_atomic_sub_fetch_u32(&slot->refs, 1) == 0)
-	{
-		cx_arena_free(slot->data);
-		cx_arena_free_slot(n);
-	}
+		cx_arena_free(n, slot->data);
 }
 
 #endif							/* CX_SLOT_H */

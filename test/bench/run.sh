@@ -229,11 +229,10 @@ client() {
 		files+=(-f "$CX_TMP/$name.sql@10")
 	done
 	keys=$(seq -s , 1 100)
-	one_core db on
 	value=$(run_sql db "SELECT v::text FROM client WHERE k = '1'")
 	for ((i = 0; i <= ROUNDS; i++)); do
 		rm -f "$CX_TMP"/log.*
-		cx_client db "${PIN[@]}" pgbench -n -c 1 -M prepared -t 30000 "${files[@]}" \
+		cx_client db pgbench -n -c 1 -M prepared -t 30000 "${files[@]}" \
 			-f "$CX_TMP/many.sql@1" -D "v=$value" -D "keys={$keys}" \
 			-l --log-prefix="$CX_TMP/log" >"$CX_TMP/pgbench.log" 2>&1 </dev/null ||
 			give_up "pgbench failed: $(tail -n 3 "$CX_TMP/pgbench.log")"
@@ -241,7 +240,6 @@ client() {
 		[ "$i" -eq 0 ] || awk '{ s[$4] += $3; n[$4]++ }
 			END { for (i in s) print i, s[i] / n[i] }' "$CX_TMP"/log.*
 	done >"$CX_TMP/latency"
-	one_core db off
 	i=0
 	for name in get text table many; do
 		T[$name]=$(awk -v i="$i" '$1 == i { print $2 }' "$CX_TMP/latency" |

@@ -3,12 +3,18 @@
 -- be equal, however many others vote meanwhile.
 
 CREATE TABLE livepoll.trial (
-	vote       boolean NOT NULL,    -- the vote just cast is on the page
-	options    boolean NOT NULL,    -- and these parts are what the tables say
-	activity   boolean NOT NULL,
-	statistics boolean NOT NULL,
-	pie_chart  boolean NOT NULL
+	vote       boolean,     -- the vote just cast is on the page,
+	options    boolean,     -- and these parts say what the tables say
+	activity   boolean,
+	statistics boolean,
+	pie_chart  boolean
 );
+
+CREATE VIEW livepoll.freshness AS
+SELECT count(*) AS trials,
+	count(*) FILTER (WHERE vote AND options AND activity AND statistics
+		AND pie_chart) AS fresh
+FROM livepoll.trial;
 
 CREATE PROCEDURE livepoll.check_freshness(seconds integer) LANGUAGE plpgsql AS $$
 DECLARE
@@ -34,7 +40,7 @@ BEGIN
 		INSERT INTO livepoll.trial VALUES (trial.*);
 		COMMIT;
 		-- 20 votes a second are cast beside this; do not add many.
-		PERFORM pg_sleep(0.05);
+		PERFORM pg_sleep(0.04);
 	END LOOP;
 END
 $$;

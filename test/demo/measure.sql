@@ -1,6 +1,7 @@
 -- Keeps what the server counted and pgbench logged in one run of page views.
 -- Standard input is the log, a line a view.
 
+SET client_min_messages = warning;
 CREATE TABLE IF NOT EXISTS livepoll.measured (
 	run text, views numeric, votes numeric, per_second numeric,
 	p50 numeric, p95 numeric, p99 numeric,      -- milliseconds

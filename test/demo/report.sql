@@ -24,9 +24,16 @@ FROM (SELECT line, measure, digits,
 	GROUP BY line, measure, digits) AS m
 ORDER BY line;
 
+SELECT format('Votes that were on the very next page: %s of %s', fresh, trials) AS freshness
+FROM livepoll.freshness
+\gset
+\echo :freshness
+\echo
 \echo 'SELECT * FROM cachex.stats, a column a cache:'
 \echo
-SELECT s.name, stats.cache, s.value
+SELECT s.name, stats.cache,
+	-- of times the time of day, of other numbers three digits
+	regexp_replace(s.value, '^.*T([0-9:]*).*|(\.\d{3})\d*$', '\1\2') AS value
 FROM cachex.stats,
 	json_each_text(row_to_json(stats)) WITH ORDINALITY AS s(name, value, line)
 WHERE s.name <> 'cache'

@@ -1,6 +1,6 @@
 -- A line for each target that was missed.
 
-SELECT format('with the cache (%s): not %s', cached.run, target)
+SELECT format('run "%s": not %s', cached.run, target)
 FROM livepoll.measured AS uncached, livepoll.measured AS cached,
 	LATERAL (VALUES
 		(cached.loads <= 0.2 * uncached.loads, '80 % fewer loader queries a page view'),
@@ -10,9 +10,10 @@ FROM livepoll.measured AS uncached, livepoll.measured AS cached,
 	) AS t(reached, target)
 WHERE uncached.run = 'without' AND cached.run <> 'without' AND reached IS NOT TRUE
 UNION ALL
-SELECT format('%s of %s pages did not show the vote before them', missed, trials)
-FROM (SELECT count(*) AS trials,
-		count(*) FILTER (WHERE (vote AND options AND activity AND statistics AND pie_chart)
-			IS NOT TRUE) AS missed
-	FROM livepoll.trial) AS f
-WHERE missed > 0 OR trials < 200;
+SELECT format('%s of %s votes were on the next page', fresh, trials)
+FROM livepoll.freshness
+WHERE fresh < trials OR trials < 200
+UNION ALL
+SELECT format('the warmer filled %s keys', last_entries)
+FROM cachex.warmers
+WHERE last_entries IS DISTINCT FROM 3;
