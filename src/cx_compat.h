@@ -38,6 +38,10 @@
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
 #endif
 
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /*
  * What the server finds this library by, for a background worker: from 18 on
  * extensions may lie outside $libdir, and the search path is used.

@@ -147,7 +147,7 @@ find(Fetch *f, CxHit *hit)
 			cx_counters_add(f->ask.cache->number, CX_BYPASSES, 1);
 		return false;
 	}
-	status = cx_cache_lookup(&f->ask, false, hit);
+	status = cx_read_sampled(&f->ask, false, hit);
 	if (status != CX_MISS)
 	{
 		f->old_gen = hit->gen;

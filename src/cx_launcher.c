@@ -156,7 +156,8 @@ interest_in(Oid db)
 	}
 	if (ninterests == MAX_INTERESTS)
 		return NULL;
-	interests[ninterests] = (Interest) {db, false, false};
+	memset(&interests[ninterests], 0, sizeof(Interest));
+	interests[ninterests].db = db;
 	return &interests[ninterests++];
 }
 

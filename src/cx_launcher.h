@@ -5,6 +5,8 @@
 #ifndef CX_LAUNCHER_H
 #define CX_LAUNCHER_H
 
+#include "cx_compat.h"
+
 extern Size cx_launcher_size(void);
 extern void cx_launcher_init(void *memory);
 extern void cx_launcher_register(void);
@@ -14,6 +16,6 @@ extern void cx_launcher_hold_database(Oid db);
 extern void cx_launcher_unhold_database(Oid db);
 extern bool cx_launcher_serves(const char *database);
 
-extern PGDLLEXPORT void cx_launcher_main(Datum main_arg) pg_attribute_noreturn();
+pg_noreturn extern PGDLLEXPORT void cx_launcher_main(Datum main_arg);
 
 #endif							/* CX_LAUNCHER_H */

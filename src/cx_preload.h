@@ -5,9 +5,11 @@
 #ifndef CX_PRELOAD_H
 #define CX_PRELOAD_H
 
+#include "cx_compat.h"
+
 extern bool cx_preloaded;		/* the shared memory is there */
 
-extern void cx_preload_missing(void) pg_attribute_noreturn();
+pg_noreturn extern void cx_preload_missing(void);
 
 /* First line of every function that SQL can call */
 #define CX_REQUIRE_PRELOAD() \

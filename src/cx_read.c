@@ -59,6 +59,17 @@ timed_lookup(CxAsk *ask, bool whole, CxHit *hit)
 	return status;
 }
 
+/* As cx_cache_lookup; takes the time of one look-up in SAMPLE_EVERY. */
+CxStatus
+cx_read_sampled(CxAsk *ask, bool whole, CxHit *hit)
+{
+	static uint32 calls = 0;
+
+	if (unlikely(++calls % SAMPLE_EVERY == 0))
+		return timed_lookup(ask, whole, hit);
+	return cx_cache_lookup(ask, whole, hit);
+}
+
 /*
  * Looks up for a function that never loads, and counts.  What may not be
  * served is CX_MISS; otherwise the hit is to be released.
@@ -66,7 +77,6 @@ timed_lookup(CxAsk *ask, bool whole, CxHit *hit)
 CxStatus
 cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 {
-	static uint32 calls = 0;
 	CxStatus	status;
 
 	if (!cx_read_enabled(ask))
@@ -76,10 +86,7 @@ cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 			cx_counters_add(ask->cache->number, CX_BYPASSES, 1);
 		return CX_MISS;
 	}
-	if (unlikely(++calls % SAMPLE_EVERY == 0))
-		status = timed_lookup(ask, whole, hit);
-	else
-		status = cx_cache_lookup(ask, whole, hit);
+	status = cx_read_sampled(ask, whole, hit);
 	cx_read_count(ask, status, hit);
 	return status == CX_DEAD ? CX_MISS : status;
 }

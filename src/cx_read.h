@@ -9,6 +9,7 @@
 #include "cx_cache.h"
 
 extern bool cx_read_enabled(const CxAsk *ask);
+extern CxStatus cx_read_sampled(CxAsk *ask, bool whole, CxHit *hit);
 extern CxStatus cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern void cx_read_count(const CxAsk *ask, CxStatus status,
 						  const CxHit *hit);

@@ -5,8 +5,10 @@
 #ifndef CX_SWEEPER_H
 #define CX_SWEEPER_H
 
+#include "cx_compat.h"
+
 extern void cx_sweeper_register(void);
 
-extern PGDLLEXPORT void cx_sweeper_main(Datum main_arg) pg_attribute_noreturn();
+pg_noreturn extern PGDLLEXPORT void cx_sweeper_main(Datum main_arg);
 
 #endif							/* CX_SWEEPER_H */

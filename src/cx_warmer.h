@@ -5,8 +5,10 @@
 #ifndef CX_WARMER_H
 #define CX_WARMER_H
 
+#include "cx_compat.h"
+
 extern void cx_warmer_check(const char *query);
 
-extern PGDLLEXPORT void cx_warmer_main(Datum main_arg) pg_attribute_noreturn();
+pg_noreturn extern PGDLLEXPORT void cx_warmer_main(Datum main_arg);
 
 #endif							/* CX_WARMER_H */

@@ -4,16 +4,16 @@
 CREATE SCHEMA livepoll;
 
 CREATE TABLE livepoll.options (
-	id    integer PRIMARY KEY,
-	text  text NOT NULL,
-	votes bigint NOT NULL DEFAULT 0     -- kept by cast_vote()
+    id    integer PRIMARY KEY,
+    text  text NOT NULL,
+    votes bigint NOT NULL DEFAULT 0     -- kept by cast_vote()
 );
 
 CREATE TABLE livepoll.vote_events (
-	id         bigint GENERATED ALWAYS AS IDENTITY,
-	option_id  integer NOT NULL,
-	language   text NOT NULL,
-	created_at timestamptz NOT NULL DEFAULT now()
+    id         bigint GENERATED ALWAYS AS IDENTITY,
+    option_id  integer NOT NULL,
+    language   text NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
 );
 
 INSERT INTO livepoll.options (id, text)
@@ -23,8 +23,8 @@ SELECT i, 'Option ' || i FROM generate_series(1, 20) AS i;
 SELECT setseed(0.5);
 INSERT INTO livepoll.vote_events (option_id, language, created_at)
 SELECT 1 + floor(20 * random() ^ 1.5),
-	('{en,es,de,fr,pt}'::text[])[1 + floor(5 * random() ^ 2)],
-	now() - i * interval '30 days' / 2e6
+    ('{en,es,de,fr,pt}'::text[])[1 + floor(5 * random() ^ 2)],
+    now() - i * interval '30 days' / 2e6
 FROM generate_series(2e6::integer, 1, -1) AS i;
 
 UPDATE livepoll.options AS o
@@ -39,11 +39,11 @@ CREATE INDEX ON livepoll.vote_events (created_at) INCLUDE (option_id);
 
 CREATE VIEW livepoll.statistics AS
 SELECT jsonb_build_object(
-		'options', count(*),
-		'votes', sum(votes),
-		'leader', (SELECT id FROM livepoll.options ORDER BY votes DESC, id LIMIT 1),
-		'last_minute', (SELECT count(*) FROM livepoll.vote_events
-						WHERE created_at > now() - interval '1 min')) AS value
+        'options', count(*),
+        'votes', sum(votes),
+        'leader', (SELECT id FROM livepoll.options ORDER BY votes DESC, id LIMIT 1),
+        'last_minute', (SELECT count(*) FROM livepoll.vote_events
+                        WHERE created_at > now() - interval '1 min')) AS value
 FROM livepoll.options;
 
 CREATE VIEW livepoll.option_list AS
@@ -55,21 +55,22 @@ SELECT coalesce(jsonb_agg(to_jsonb(e) ORDER BY id DESC), '[]') AS value
 FROM (SELECT * FROM livepoll.vote_events ORDER BY id DESC LIMIT 10) AS e;
 
 CREATE VIEW livepoll.pie_chart AS
-SELECT jsonb_object_agg(text, round(100.0 * votes / nullif(total, 0), 1)) AS value
-FROM (SELECT text, votes, sum(votes) OVER () AS total FROM livepoll.options) AS o;
+SELECT jsonb_agg(jsonb_build_object('text', text, 'votes', votes,
+        'percent', round(100.0 * votes / nullif(total, 0), 1)) ORDER BY votes DESC, id) AS value
+FROM (SELECT *, sum(votes) OVER () AS total FROM livepoll.options) AS o;
 
 CREATE VIEW livepoll.hourly_chart AS
 SELECT jsonb_object_agg(hour, votes) AS value
 FROM (SELECT date_bin('1 hour', created_at, 'epoch') AS hour, count(*) AS votes
-	FROM livepoll.vote_events
-	WHERE created_at > now() - interval '1 day'
-	GROUP BY hour) AS h;
+    FROM livepoll.vote_events
+    WHERE created_at > now() - interval '1 day'
+    GROUP BY hour) AS h;
 
 CREATE FUNCTION livepoll.trend(minutes integer) RETURNS jsonb STABLE LANGUAGE sql
 RETURN (SELECT jsonb_object_agg(option_id, votes)
-	FROM (SELECT option_id, count(*) AS votes
-		FROM livepoll.vote_events
-		WHERE created_at > now() - make_interval(mins => minutes)
-		GROUP BY option_id) AS t);
+    FROM (SELECT option_id, count(*) AS votes
+        FROM livepoll.vote_events
+        WHERE created_at > now() - make_interval(mins => minutes)
+        GROUP BY option_id) AS t);
 
 VACUUM ANALYZE livepoll.options, livepoll.vote_events;

@@ -13,7 +13,7 @@ END $$;
 
 -- In the order of the keys, a row a key; twice the same key is twice a row.
 SELECT * FROM cachex.fetch_many('many', '{3,1,2}', :'load');
-SELECT * FROM cachex.fetch_many('many', '{1,4,3,5,4}', :'load');
+SELECT * FROM cachex.fetch_many('many', '{1,4,3,5,1}', :'load');
 SELECT * FROM cachex.fetch_many('many', '{1,2,3,4,5}', :'load');
 SELECT * FROM cachex.fetch_many('many', '{}', :'load');
 

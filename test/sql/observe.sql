@@ -70,7 +70,8 @@ SELECT pg_typeof(hits), pg_typeof(bytes), pg_typeof(hit_rate), pg_typeof(stats_r
 -- bytes is what its entries occupy, and memory() what all of them do.
 SELECT s.entries = count(*) AS entries, s.bytes = sum(e.bytes) AS bytes, s.bytes_peak >= s.bytes AS peak
 FROM cachex.stats AS s JOIN cachex.entries('seen') AS e USING (cache) GROUP BY s.entries, s.bytes, s.bytes_peak;
-SELECT used BETWEEN 1 AND available AS used, entries = (SELECT sum(entries) FROM cachex.stats) AS entries, in_doubt FROM cachex.memory();
+SELECT cx_wait('entries = (SELECT sum(entries) FROM cachex.stats) FROM cachex.memory()') AS entries;
+SELECT used BETWEEN 1 AND available AS used, in_doubt FROM cachex.memory();
 
 -- entries(): what there is, with its state; the value is left to lookup.
 SELECT cachex.create_cache('listed', consistency => 'ttl');

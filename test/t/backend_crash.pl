@@ -51,8 +51,9 @@ foreach my $round (1 .. $rounds)
 	until ($pid)
 	{
 		$pid = one($node, q{SELECT pid FROM pg_stat_activity
-			WHERE application_name = 'pgbench' AND state = 'active'
-			AND query LIKE '%cachex.put%' LIMIT 1});
+			WHERE state = 'active' AND pid <> pg_backend_pid()
+			AND query LIKE 'SELECT count(cachex.put(%' LIMIT 1});
+		pgbench_running($run) or die 'pgbench has ended';
 	}
 	is(kill('KILL', $pid), 1, "round $round: a backend is killed");
 	$run->{harness}->finish;
@@ -72,8 +73,9 @@ foreach my $round (1 .. $rounds)
 }
 my @killed = grep { /was terminated by signal/ } split(/\n/, slurp_file($node->logfile));
 is(scalar(@killed), $rounds, 'no other process has crashed');
-like(one($node, q{SELECT string_agg(backend_type, ',') FROM pg_stat_activity}),
-	qr/cachex sweeper/, 'the sweeper is there again');
+ok($node->poll_query_until('postgres', q{SELECT count(*) = 1
+		FROM pg_stat_activity WHERE backend_type = 'cachex sweeper'}),
+	'the sweeper is there again');
 $node->stop;
 
 done_testing();

@@ -8,9 +8,12 @@ use FindBin;
 use lib $FindBin::RealBin;
 
 use CachexTest;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_server('plain');
+my ($preload) = reverse(slurp_file($node->data_dir . '/postgresql.conf') =~
+	  /^(shared_preload_libraries .*)$/mg);
 # the last setting of a name wins
 $node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
 $node->start;
@@ -69,7 +72,6 @@ my @usual = (
 foreach my $call (@calls, @usual)
 {
 	my ($status, $out, $err) = $node->psql('postgres', $call);
-	my ($name) = $call =~ /([a-z_.]+\(.*?\)|cachex\.\w+)/;
 	like($err,
 		qr/ERROR: +cachex must be loaded via shared_preload_libraries.*HINT: .*shared_preload_libraries/s,
 		"without the library: $call");
@@ -80,13 +82,11 @@ $node->safe_psql('postgres', 'DROP EXTENSION cachex; CREATE EXTENSION cachex');
 pass('the extension can be dropped and created without the library');
 never_crashed($node);
 
-# Triggers that are called by hand.
 my ($status, $out, $err) = $node->psql('postgres',
 	q{SELECT cachex.definition_changed()});
 like($err, qr/ERROR/, 'a trigger function called by hand is an error');
 
-$node->adjust_conf('postgresql.conf', 'shared_preload_libraries', undef);
-$node->append_conf('postgresql.conf', "shared_preload_libraries = 'cachex'");
+$node->append_conf('postgresql.conf', $preload);
 $node->restart;
 is(one($node, q{SELECT cachex.put('default', 'k', '1');
 		SELECT cachex.get('default', 'k')}),

@@ -107,8 +107,6 @@ wait_for_warmer('columns', 'runs = 2', 'it runs after a restart');
 wait_for("SELECT cachex.get('c', 'tagged') = '2'", 'and fills');
 wait_for($none_running, 'then no worker is left');
 
-my $background = $node->background_psql('postgres', on_error_stop => 0)
-  if $node->can('background_psql') && 0;
 my $pid = sql("SELECT pid FROM pg_stat_activity
 	WHERE backend_type = 'cachex launcher'");
 kill 'KILL', $pid;

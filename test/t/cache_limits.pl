@@ -1,0 +1,107 @@
+
+# max_entries and max_memory hold at every moment, whoever puts.
+
+use strict;
+use warnings FATAL => 'all';
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CachexTest;
+use Test::More;
+
+my $seconds = run_seconds(6);
+my $node = start_server('limits', 'cachex.memory = 32MB', 'max_connections = 30',
+	'synchronous_commit = off');
+$node->safe_psql('postgres', q{
+	SELECT cachex.create_cache('few', max_entries => 100, consistency => 'ttl');
+	SELECT cachex.create_cache('small', max_memory => '256kB', consistency => 'ttl');
+	SELECT cachex.create_cache('both', max_entries => 50, max_memory => '64kB',
+		consistency => 'ttl');
+	SELECT cachex.create_cache('one', max_entries => 1, consistency => 'ttl');
+	SELECT cachex.create_cache('none', max_entries => 0, consistency => 'ttl');
+	SELECT cachex.create_cache('unlimited', consistency => 'ttl')});
+
+my $pick = join("\n", '\set n random(1, 3000)', '\set size random(1, 4000)',
+	'\set c random(1, 5)', '');
+my $cache = q{(ARRAY['few', 'small', 'both', 'one', 'none'])[:c]};
+my $put = "SELECT cachex.put($cache, 'k' || :n, to_jsonb(repeat('x', :size)));\n";
+
+# Staged entries count as well.
+my $run = pgbench_start($node, clients => 8, seconds => $seconds, scripts => [
+		[ 5, $pick . $put ],
+		[ 2, $pick . "BEGIN;\n$put" . ($pick . $put) x 5 . "END;\n" ],
+		[ 1, $pick . "BEGIN;\nSELECT count(cachex.put($cache, 's' || i, '1'))"
+			  . " FROM generate_series(:n, :n + 200) i;\nROLLBACK;\n" ],
+		[ 3, $pick . "SELECT length(cachex.fetch($cache, 'f' || :n,"
+			  . " 'SELECT repeat(''y'', \$1::int) AS value', ARRAY[(:size)::text])::text);\n" ],
+		[ 1, $pick . "SELECT cachex.incr($cache, 'i' || :n),"
+			  . " cachex.push($cache, 'p' || :n, '1', max_length => 5);\n" ],
+		[ 1, $pick . "SELECT cachex.put('unlimited', 'k' || :n, '1');\n" ] ]);
+
+# Samples, as fast as a session can take them; the counters of one row are
+# read together.
+my $session = session($node);
+my ($samples, $bad) = (0, '');
+while (pgbench_running($run))
+{
+	$bad .= $session->must(q{
+		SELECT cache, entries, bytes, bytes_limit
+		FROM generate_series(1, 200) i, LATERAL
+			(SELECT i, * FROM cachex.stats_of_caches()) s
+			JOIN cachex.caches c ON c.name = s.cache
+		WHERE entries > max_entries OR bytes > bytes_limit});
+	$samples += 200;
+}
+pgbench_wait($run);
+is($run->{status}, 0, 'no put is an error');
+is($bad, '', 'no limit was exceeded at any moment');
+cmp_ok($samples, '>', 1000 * $seconds, "in $samples samples");
+
+is(one($node, q{SELECT cache, entries FROM cachex.stats
+		WHERE cache IN ('few', 'one', 'none') ORDER BY cache}),
+	"few|100\nnone|0\none|1", 'the limits of entries are used in full');
+is(one($node, q{SELECT bool_and(bytes_peak <= bytes_limit), bool_and(bytes > bytes_limit * 0.8)
+		FROM cachex.stats WHERE cache = 'small'}),
+	't|t', 'so is a limit of memory, and its peak stayed below');
+is(one($node, q{SELECT bool_and(entries <= 50 AND bytes_peak <= bytes_limit)
+		FROM cachex.stats WHERE cache = 'both'}),
+	't', 'a cache with both limits obeys both');
+cmp_ok(one($node, q{SELECT evicted FROM cachex.stats WHERE cache = 'few'}), '>', 1000,
+	'they were kept by eviction');
+is(one($node, q{SELECT evicted FROM cachex.stats WHERE cache = 'unlimited'}), '0',
+	'within the cache: another one loses nothing');
+is(one($node, q{SELECT refused_limit > 0 FROM cachex.stats WHERE cache = 'none'}), 't',
+	'a cache of no entries refuses, and counts');
+
+# A lower limit holds from its commit on.
+my $alter = session($node);
+$alter->must(q{BEGIN; SELECT cachex.alter_cache('few', '{"max_entries": 10}')});
+is(one($node, q{SELECT entries FROM cachex.stats WHERE cache = 'few'}), '100',
+	'a new limit does not hold before its commit');
+$alter->must('COMMIT');
+is(one($node, q{SELECT entries FROM cachex.stats WHERE cache = 'few'}), '10',
+	'it does from then on');
+is($session->must(q{SELECT count(cachex.put('few', 'n' || i, '1'))
+		FROM generate_series(1, 50) i;
+		SELECT entries FROM cachex.stats WHERE cache = 'few'}),
+	"50\n10", 'in every session');
+
+# Staged entries of one transaction beyond the limit.
+$session->must(q{BEGIN; SELECT count(cachex.put('few', 'staged' || i, '1'))
+	FROM generate_series(1, 1000) i});
+is(one($node, q{SELECT entries FROM cachex.stats WHERE cache = 'few'}), '10',
+	'staged entries are limited like others');
+is($session->must(q{SELECT count(*) FROM generate_series(1, 1000) i
+		WHERE cachex.get('few', 'staged' || i) IS NOT NULL}), '10',
+	'the transaction reads those that are left');
+$session->must('COMMIT');
+is(one($node, q{SELECT entries, cachex.get('few', 'staged1000') FROM cachex.stats
+		WHERE cache = 'few'}), '10|1', 'after the commit they are the same');
+$_->close foreach $session, $alter;
+
+is_idle_and_consistent($node, 'at the end');
+never_crashed($node);
+$node->stop;
+
+done_testing();
