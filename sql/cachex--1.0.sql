@@ -216,14 +216,13 @@ COMMENT ON FUNCTION cachex.unwatch(regclass) IS
 
 CREATE TABLE cachex.warmer_definition (
 	cache text COLLATE "C" NOT NULL,
-	name text COLLATE "C" NOT NULL,
+	name text COLLATE "C" NOT NULL
+		CHECK (name <> '' AND octet_length(name) < 64),
 	query text NOT NULL,
-	every interval
-		CHECK (every >= interval '1 second' AND every <= interval '100 years'),
+	every interval CHECK (every BETWEEN '1 s' AND '100 years'),
 	PRIMARY KEY (cache, name)
 );
-COMMENT ON TABLE cachex.warmer_definition IS
-	'queries that fill caches ahead of their readers; see create_warmer()';
+COMMENT ON TABLE cachex.warmer_definition IS 'queries that fill caches ahead of their readers, as create_warmer left them';
 SELECT pg_catalog.pg_extension_config_dump('cachex.warmer_definition', '');
 
 CREATE TABLE cachex.warmer_run (
@@ -244,71 +243,57 @@ CREATE TABLE cachex.warmer_request (
 	cache text COLLATE "C" NOT NULL,
 	name text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE cachex.warmer_request IS
-	'warmers that are to be run as soon as possible; see warm()';
+COMMENT ON TABLE cachex.warmer_request IS 'warmers that warm() wants to run and that have not yet begun';
 
 CREATE FUNCTION cachex.warmers_changed() RETURNS trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'cachex_warmers_changed';
-COMMENT ON FUNCTION cachex.warmers_changed() IS
-	'internal: tells the launcher, at commit, that there is something to run';
-REVOKE ALL ON FUNCTION cachex.warmers_changed() FROM PUBLIC;
+LANGUAGE C AS 'MODULE_PATHNAME', 'cachex_warmers_changed';
+COMMENT ON FUNCTION cachex.warmers_changed() IS 'tells the launcher at commit that there may be something to run';
 
-CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE
-	ON cachex.warmer_definition
-	FOR EACH STATEMENT EXECUTE FUNCTION cachex.warmers_changed();
-ALTER TABLE cachex.warmer_definition ENABLE ALWAYS TRIGGER changed;
-CREATE TRIGGER changed AFTER INSERT ON cachex.warmer_request
-	FOR EACH STATEMENT EXECUTE FUNCTION cachex.warmers_changed();
-ALTER TABLE cachex.warmer_request ENABLE ALWAYS TRIGGER changed;
+CREATE TRIGGER warmers_changed AFTER INSERT OR UPDATE OR DELETE
+ON cachex.warmer_definition FOR EACH STATEMENT
+EXECUTE FUNCTION cachex.warmers_changed();
+CREATE TRIGGER warmers_changed AFTER INSERT
+ON cachex.warmer_request FOR EACH STATEMENT
+EXECUTE FUNCTION cachex.warmers_changed();
+ALTER TABLE cachex.warmer_definition ENABLE ALWAYS TRIGGER warmers_changed;
+ALTER TABLE cachex.warmer_request ENABLE ALWAYS TRIGGER warmers_changed;
 
 CREATE FUNCTION cachex.create_warmer(cache text, name text, query text,
-		every interval DEFAULT NULL)
-	RETURNS void LANGUAGE c VOLATILE PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'cachex_create_warmer';
-COMMENT ON FUNCTION cachex.create_warmer(text, text, text, interval) IS
-	'has a query that returns key, value [, ttl, tags, scope] fill a cache, at server start and at intervals';
+	every interval DEFAULT NULL)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_create_warmer';
+COMMENT ON FUNCTION cachex.create_warmer(text, text, text, interval) IS 'has a query that returns key and value fill a cache, at server start and at intervals';
 
 CREATE FUNCTION cachex.drop_warmer(cache text, name text)
-	RETURNS boolean LANGUAGE c VOLATILE PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'cachex_drop_warmer';
-COMMENT ON FUNCTION cachex.drop_warmer(text, text) IS
-	'drops a warmer; its entries stay. Returns whether there was one';
+RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_drop_warmer';
+COMMENT ON FUNCTION cachex.drop_warmer(text, text) IS 'drops a warmer, not its entries; returns whether there was one';
 
 CREATE FUNCTION cachex.warm(cache text DEFAULT NULL,
-		names text[] DEFAULT NULL)
-	RETURNS SETOF text LANGUAGE c VOLATILE PARALLEL UNSAFE
-	AS 'MODULE_PATHNAME', 'cachex_warm';
-COMMENT ON FUNCTION cachex.warm(text, text[]) IS
-	'has warmers run in the background once this transaction has committed; returns their names';
+	names text[] DEFAULT NULL)
+RETURNS SETOF text LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_warm';
+COMMENT ON FUNCTION cachex.warm(text, text[]) IS 'has warmers run in the background after this commit; returns their names';
 
 CREATE FUNCTION cachex.running_warmer(OUT cache text, OUT name text,
-		OUT since timestamptz)
-	LANGUAGE c VOLATILE PARALLEL RESTRICTED
-	AS 'MODULE_PATHNAME', 'cachex_running_warmer';
-COMMENT ON FUNCTION cachex.running_warmer() IS
-	'internal: the warmer that runs in this database now';
+	OUT since timestamptz)
+RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cachex_running_warmer';
+COMMENT ON FUNCTION cachex.running_warmer() IS 'the warmer that is being run in this database, where the caller may know it';
 
 CREATE VIEW cachex.warmers WITH (security_barrier) AS
-SELECT d.cache,
-	d.name,
-	d.query,
-	d.every,
-	r.started AS last_started,
-	r.finished AS last_finished,
-	r.entries AS last_entries,
-	r.error AS last_error,
-	coalesce(r.runs, 0) AS runs,
-	coalesce(r.failures, 0) AS failures,
-	r.started + d.every AS next_run,
+SELECT d.cache, d.name, d.query, d.every, r.started AS last_started,
+	r.finished AS last_finished, r.entries AS last_entries,
+	r.error AS last_error, coalesce(r.runs, 0) AS runs,
+	coalesce(r.failures, 0) AS failures, r.started + d.every AS next_run,
 	coalesce(n.cache = d.cache AND n.name = d.name, false) AS running
-FROM cachex.warmer_definition d
-	CROSS JOIN cachex.running_warmer() n
+FROM cachex.running_warmer() n
+	CROSS JOIN cachex.warmer_definition d
 	LEFT JOIN cachex.cache_definition c ON c.name = d.cache
 	LEFT JOIN cachex.warmer_run r ON r.cache = d.cache AND r.name = d.name
-WHERE pg_catalog.pg_has_role(coalesce(c.owner::oid, 10), 'USAGE')
-	OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
-COMMENT ON VIEW cachex.warmers IS
-	'warmers of the caches that you own, with their last runs';
+WHERE pg_has_role(coalesce(c.owner::oid, 10::oid), 'USAGE')
+	OR pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW cachex.warmers IS 'the warmers of the caches that the reader owns, and how their last runs ended';
 GRANT SELECT ON cachex.warmers TO PUBLIC;
 
 -- ---- observe ----

@@ -18,8 +18,10 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
 
 #include "cx_cache.h"
+#include "cx_compat.h"
 #include "cx_ddl.h"
 #include "cx_launcher.h"
 #include "cx_preload.h"
@@ -49,7 +51,10 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 		cx_watch_trigger_dropped(object_id);
 	else if (class_id == ExtensionRelationId &&
 			 object_id == get_extension_oid("cachex", true))
+	{
+		cx_launcher_hold_database(MyDatabaseId);
 		cx_cache_database_dropped(MyDatabaseId);
+	}
 	else if (class_id == DatabaseRelationId)
 		cx_cache_database_dropped(object_id);
 }
@@ -96,6 +101,15 @@ wanted_database(Node *command)
 	return name ? get_database_oid(name, true) : InvalidOid;
 }
 
+/* Whether the role may have the database for itself: it would fail if not. */
+static bool
+may_want(Node *command, Oid db)
+{
+	if (IsA(command, CreatedbStmt))
+		return have_createdb_privilege();
+	return cx_compat_owns_database(db, GetUserId());
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string,
 				bool read_only_tree, ProcessUtilityContext context,
@@ -108,23 +122,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 
 	if (cx_preloaded)
 		db = wanted_database(pstmt->utilityStmt);
-	if (!OidIsValid(db))
-	{
-		next(pstmt, query_string, read_only_tree, context, params, env, dest,
-			 qc);
-		return;
-	}
-	cx_launcher_hold_database(db);
-	PG_TRY();
-	{
-		next(pstmt, query_string, read_only_tree, context, params, env, dest,
-			 qc);
-	}
-	PG_FINALLY();
-	{
-		cx_launcher_unhold_database(db);
-	}
-	PG_END_TRY();
+	/* only for who may do it; the hold ends with the transaction */
+	if (OidIsValid(db) && may_want(pstmt->utilityStmt, db))
+		cx_launcher_hold_database(db);
+	next(pstmt, query_string, read_only_tree, context, params, env, dest, qc);
 }
 
 /* Called once, from _PG_init. */

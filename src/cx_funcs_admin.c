@@ -30,6 +30,7 @@
 #include "cx_args.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
+#include "cx_roster.h"
 
 PG_FUNCTION_INFO_V1(cachex_create_cache);
 PG_FUNCTION_INFO_V1(cachex_alter_cache);
@@ -374,8 +375,7 @@ cachex_drop_cache(PG_FUNCTION_ARGS)
 						cache->name),
 				 errhint("Clear it with cachex.clear(), or disable it with cachex.alter_cache().")));
 	args[0] = pstrdup(cache->name);
-	run_as_owner("DELETE FROM cachex.warmer_definition WHERE cache = $1",
-				 1, args);
+	cx_roster_forget(args[0]);
 	PG_RETURN_BOOL(run_as_owner("DELETE FROM cachex.cache_definition"
 								" WHERE name = $1", 1, args) > 0);
 }

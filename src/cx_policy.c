@@ -503,17 +503,6 @@ cx_policy_reset_peak(int cache)
 	LWLockRelease(policy->lock);
 }
 
-/* Before another cache takes the number: it must have no entries. */
-void
-cx_policy_forget(int cache)
-{
-	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	Assert(policy->queues[cache].usage.entries == 0);
-	memset(&policy->queues[cache], 0, sizeof(Queues));
-	policy->lowest[cache] = INFINITY;
-	LWLockRelease(policy->lock);
-}
-
 uint64
 cx_policy_entries(void)
 {

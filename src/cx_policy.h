@@ -48,7 +48,6 @@ extern bool cx_policy_reclaim(int cache, uint32 *position, CxVictims *victims);
 extern TimestampTz cx_policy_next_expiry(void);
 extern void cx_policy_usage(int cache, CxUsage *usage);
 extern void cx_policy_reset_peak(int cache);
-extern void cx_policy_forget(int cache);
 extern uint64 cx_policy_entries(void);
 extern bool cx_policy_drain(int cache, CxVictims *victims);
 

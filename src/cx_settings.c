@@ -29,11 +29,19 @@
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/float.h"
-#include "utils/pg_locale.h"
 #include "utils/rls.h"
 #include "utils/xml.h"
 
 #include "cx_settings.h"
+
+/*
+ * As utils/pg_locale.h has them, which includes headers of ICU.  A server is
+ * built with those; whoever builds an extension need not have them.
+ */
+extern PGDLLIMPORT char *locale_messages;
+extern PGDLLIMPORT char *locale_monetary;
+extern PGDLLIMPORT char *locale_numeric;
+extern PGDLLIMPORT char *locale_time;
 
 /* Longer search paths count in full as written, but not as resolved. */
 #define MAX_PATH_SCHEMAS 16

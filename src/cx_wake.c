@@ -37,8 +37,11 @@ cx_wake_init(void *memory)
 void
 cx_wake_before(TimestampTz due)
 {
-	Latch	   *latch = wake->latch;
+	Latch	   *latch;
 
+	/* what the sweeper is to find is written before its sleep is looked at */
+	pg_memory_barrier();
+	latch = wake->latch;
 	if ((TimestampTz) pg_atomic_read_u64(&wake->until) <= due)
 		return;
 	pg_atomic_write_u64(&wake->until, (uint64) due);

@@ -66,12 +66,14 @@ typedef struct Columns
 	int			scope;
 } Columns;
 
-static const struct
+typedef struct Meaning
 {
 	const char *name;
 	Oid			type;			/* InvalidOid = any */
 	size_t		offset;			/* of the column number in Columns */
-}			meanings[] =
+} Meaning;
+
+static const Meaning meanings[] =
 {
 	{"key", TEXTOID, offsetof(Columns, key)},
 	{"value", InvalidOid, offsetof(Columns, value)},
