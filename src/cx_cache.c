@@ -68,7 +68,7 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 {
 	const CxIdent *ident = &ask->ident;
 	const CxCache *cache = ask->cache;
-	CxDep		dep = {cx_key_of_cache(cache->shared_uid), CX_DEP_CACHE,
+	CxDep		dep = {cx_key_of_cache(cache->uid), CX_DEP_CACHE,
 	&cache->shared->gen};
 
 	if (!cx_deps_admits(&ask->view, dep))
@@ -119,13 +119,20 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 	return false;
 }
 
+/* Whether keys of the cache were invalidated by pattern since then. */
+bool
+cx_cache_patterns_since(const CxAsk *ask, uint64 gen)
+{
+	return cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->uid)) > gen;
+}
+
 /* Whether this transaction has invalidated a dependency after operation n. */
 static bool
 own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
 {
 	const CxIdent *ident = &ask->ident;
 
-	if (cx_pending_later(cx_key_of_cache(ask->cache->shared_uid), n) ||
+	if (cx_pending_later(cx_key_of_cache(ask->cache->uid), n) ||
 		cx_pending_later(ident->key_id, n))
 		return true;
 	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||
@@ -219,7 +226,7 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 static CxCounter
 objection(const CxAsk *ask, const CxNewEntry *entry)
 {
-	CxDep		fills = {cx_key_of_fills(ask->cache->shared_uid), CX_DEP_FILLS, NULL};
+	CxDep		fills = {cx_key_of_fills(ask->cache->uid), CX_DEP_FILLS, NULL};
 
 	if (!ask->usable)
 		return CX_REFUSED_SNAPSHOT;

@@ -45,6 +45,7 @@ extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
 extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 								 const uint64 *tag_id);
+extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
 extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency);
 extern void cx_cache_discard(const CxAsk *ask, uint64 gen);

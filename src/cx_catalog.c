@@ -110,7 +110,7 @@ create_hash(void)
 }
 
 static CxCache *
-enter(const char *name, int64 id, int32 version)
+enter(const char *name, int64 id)
 {
 	CxCache    *cache = hash_search(caches, name, HASH_ENTER, NULL);
 
@@ -127,12 +127,11 @@ enter(const char *name, int64 id, int32 version)
 	cache->number = cx_registry_register(MyDatabaseId, id, name,
 										 GetCurrentTimestamp());
 	cache->shared = NULL;
-	cache->uid = cache->shared_uid = 0;
+	cache->uid = 0;
 	if (cache->number >= 0)
 	{
 		cache->shared = cx_registry_get(cache->number);
-		cache->shared_uid = cache->shared->uid;
-		cache->uid = cache->shared_uid ^ ((uint64) (uint32) version << 32);
+		cache->uid = cache->shared->uid;
 	}
 	return cache;
 }
@@ -161,8 +160,7 @@ read_row(TupleDesc desc, HeapTuple tuple)
 #define COL(c) v[COL_##c - 1]
 #define ISNULL(c) null[COL_##c - 1]
 	heap_deform_tuple(tuple, desc, v, null);
-	cache = enter(TextDatumGetCString(COL(NAME)), DatumGetInt64(COL(ID)),
-				  DatumGetInt32(COL(VERSION)));
+	cache = enter(TextDatumGetCString(COL(NAME)), DatumGetInt64(COL(ID)));
 	cache->owner = DatumGetObjectId(COL(OWNER));
 	cache->ttl_us = ISNULL(TTL) ? CX_TTL_NEVER : interval_us(COL(TTL));
 	if (!ISNULL(NEGATIVE_TTL))
@@ -204,7 +202,7 @@ add_built_in(const char *name, int64 id, bool exact)
 {
 	if (hash_search(caches, name, HASH_FIND, NULL) == NULL)
 	{
-		CxCache    *cache = enter(name, id, 0);
+		CxCache    *cache = enter(name, id);
 
 		cache->built_in = true;
 		cache->exact = exact;

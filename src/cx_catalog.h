@@ -27,8 +27,7 @@ typedef struct CxCache
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
-	uint64		uid;			/* of the number and the version */
-	uint64		shared_uid;
+	uint64		uid;			/* the number's, when the row was read */
 	CxSharedCache *shared;
 } CxCache;
 
@@ -42,7 +41,7 @@ extern void cx_catalog_init(void);
 static inline bool
 cx_catalog_usable(const CxCache *cache)
 {
-	return cache->number >= 0 && cache->shared->uid == cache->shared_uid;
+	return cache->number >= 0 && cache->shared->uid == cache->uid;
 }
 
 #endif							/* CX_CATALOG_H */

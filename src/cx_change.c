@@ -37,7 +37,8 @@ add_write(const CxAsk *ask)
 	op->u.write.key_id = ask->ident.key_id;
 	op->u.write.scope_id = ask->ident.scope_id;
 	op->u.write.scoped_key_id = ask->ident.scoped_key_id;
-	op->u.write.cache_id = cx_key_of_cache(ask->cache->shared_uid);
+	op->u.write.cache_id = cx_key_of_cache(ask->cache->uid);
+	op->u.write.fills_id = cx_key_of_fills(ask->cache->uid);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
 	cx_commit_mark_if_late(op);
@@ -168,6 +169,17 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	cx_commit_mark_if_late(op);
 }
 
+/* A key that a pattern finds when the marks are set, which sets its own. */
+static void
+add_matched(uint64 id, int cache)
+{
+	CxOp	   *op = cx_pending_add(CX_OP_MATCHED, 0);
+
+	op->cache = (uint16) cache;
+	op->u.matched = id;
+	cx_commit_mark_if_late(op);
+}
+
 /* The key, in every scope and for every role. */
 void
 cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
@@ -206,31 +218,38 @@ void
 cx_cache_clear(CxCache *cache)
 {
 	if (cx_catalog_usable(cache))
-		add_invalidation(CX_DEP_CACHE, cx_key_of_cache(cache->shared_uid),
+		add_invalidation(CX_DEP_CACHE, cx_key_of_cache(cache->uid),
 						 cache->number, &cache->shared->gen);
 }
 
 /*
- * Invalidates the keys of a cache that match a pattern.  Returns how many
- * entries matched.  Interruptible; looks at one bucket at a time.
+ * Invalidates the keys of a cache that match a pattern: now, or (at_commit)
+ * those that others have put since.  Returns how many entries that are alive
+ * matched.  Interruptible; looks at one bucket at a time.
  */
 static uint64
-match_keys(int cache, uint64 uid, const char *pattern)
+match_keys(int cache, uint64 uid, const char *pattern, bool at_commit)
 {
 	CxScan	   *scan = cx_scan_begin(cache);
 	CxScanned	entry;
 	Size		pattern_len = strlen(pattern);
+	TimestampTz now = GetCurrentTimestamp();
 	uint64		n = 0;
 
 	while (cx_scan_next(scan, &entry))
 	{
+		uint64		id;
+
 		if (!cx_like_match(entry.key, entry.entry.key_len, pattern,
 						   pattern_len))
 			continue;
-		add_invalidation(CX_DEP_KEY,
-						 cx_key_of_key(uid, entry.key, entry.entry.key_len),
-						 cache, NULL);
-		n++;
+		id = cx_key_of_key(uid, entry.key, entry.entry.key_len);
+		if (!cx_scan_is_dead(&entry, uid, now))
+			n++;
+		if (at_commit)
+			add_matched(id, cache);
+		else
+			add_invalidation(CX_DEP_KEY, id, cache, NULL);
 	}
 	cx_scan_end(scan);
 	return n;
@@ -248,11 +267,11 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	if (!cx_catalog_usable(cache))
 		return 0;
 	(void) GetTopTransactionId();
-	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->shared_uid));
+	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->uid));
 	op->cache = (uint16) cache->number;
 	op->u.like.uid = cache->uid;
 	op->u.like.pattern = cx_pending_strdup(pattern);
-	return match_keys(op->cache, cache->uid, pattern);
+	return match_keys(op->cache, cache->uid, pattern, false);
 }
 
 /* A row of cachex.cache_definition changes with this transaction. */
@@ -327,6 +346,6 @@ cx_cache_before_commit(bool prepare)
 			continue;
 		cx_commit_mark(op);
 		if (op->kind == CX_OP_LIKE)
-			match_keys(op->cache, op->u.like.uid, op->u.like.pattern);
+			match_keys(op->cache, op->u.like.uid, op->u.like.pattern, true);
 	}
 }

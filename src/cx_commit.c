@@ -31,6 +31,11 @@ dep_of(const CxOp *op)
 
 	if (op->kind == CX_OP_LIKE)
 		dep.kind = CX_DEP_FILLS;
+	else if (op->kind == CX_OP_MATCHED)
+	{
+		dep.kind = CX_DEP_KEY;
+		dep.id = op->u.matched;
+	}
 	else if (op->kind == CX_OP_INVALIDATE)
 	{
 		dep.kind = op->dep_kind;
@@ -120,6 +125,10 @@ is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
 	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
 		cx_deps_floor() > gen ||
 		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
+		return true;
+	/* a pattern finds only keys that are there */
+	if (op->u.write.base_gen == CX_BASE_ABSENT &&
+		cx_gens_get(CX_GEN_GROUP, op->u.write.fills_id) > gen)
 		return true;
 	if (op->u.write.scope_id != 0 &&
 		(cx_gens_get(CX_GEN_KEY, op->u.write.scoped_key_id) > gen ||
@@ -238,7 +247,7 @@ cx_cache_after_commit(void)
 		if (!op->marked || op->kind == CX_OP_WRITE)
 			continue;
 		cx_deps_resolve(dep_of(op), my_xid, latest);
-		if (op->dep_kind == CX_DEP_KEY && op->kind == CX_OP_INVALIDATE)
+		if (dep_of(op).kind == CX_DEP_KEY)
 			cx_counters_add(op->cache, CX_INVALIDATED, 1);
 	}
 	for (uint32 i = 0; i < n; i++)

@@ -143,13 +143,13 @@ bump_locked(CxDep dep)
 			cx_gens_bump(CX_GEN_KEY, dep.id);
 			break;
 		case CX_DEP_GROUP:
+		case CX_DEP_FILLS:
 			cx_gens_bump(CX_GEN_GROUP, dep.id);
 			break;
 		case CX_DEP_CACHE:
 			pg_atomic_write_u64(dep.gen, cx_gens_next());
 			break;
 		case CX_DEP_IDENTITY:
-		case CX_DEP_FILLS:
 			break;
 	}
 }

@@ -23,7 +23,8 @@ typedef enum CxDepKind
 	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
 	CX_DEP_CACHE,				/* generation in the registry: exact */
 	CX_DEP_IDENTITY,			/* writers only: they replace the entry */
-	CX_DEP_FILLS				/* writers only: none may be in doubt */
+	CX_DEP_FILLS				/* of a cache, moved by patterns; hits do not
+								 * ask, and for fills none may be in doubt */
 } CxDepKind;
 
 typedef struct CxDep

@@ -413,23 +413,14 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 						 &limits);
 	/* what one kind of cache keeps is no answer in the other */
 	if (strcmp(row_string(old, desc, "consistency"),
-			   row_string(new, desc, "consistency")) != 0)
+			   row_string(new, desc, "consistency")) != 0 ||
+		strcmp(row_string(old, desc, "version"),
+			   row_string(new, desc, "version")) != 0)
 	{
 		cache = cx_catalog_find(name, strlen(name));
 		if (cache)
 			cx_cache_clear(cache);
 	}
-}
-
-/* All rows went at once. */
-static void
-rows_truncated(void)
-{
-	int			n;
-	CxCache   **all = cx_catalog_all(&n);
-
-	for (int i = 0; i < n; i++)
-		cx_cache_row_changed(CX_OP_ROW_DELETED, all[i]->id, NULL);
 }
 
 /* AFTER INSERT OR UPDATE OR DELETE (row), AFTER TRUNCATE (statement) */
@@ -446,7 +437,7 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 				 errmsg("not called by the trigger manager")));
 	desc = RelationGetDescr(t->tg_relation);
 	if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event))
-		rows_truncated();
+		cx_cache_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
 		cx_cache_row_changed(CX_OP_ROW_ADDED,
 							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);

@@ -47,6 +47,7 @@ typedef struct Fetch
 	FetchMode		mode;
 	Oid			type;			/* of the result */
 	const char *query;			/* NULL: there is none */
+	const char *function;		/* the cache's loader, when it is the query */
 	ArrayType  *params;
 	uint64		loader;			/* fingerprint of all that */
 	CxLife		life;
@@ -84,6 +85,7 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, Fetch *f)
 	const char *loader = f->ask.cache->loader;
 
 	f->query = cx_args_cstring(fcinfo, n);
+	f->function = NULL;
 	if (f->query != NULL || loader == NULL)
 		return;
 	if (f->params != NULL)
@@ -91,6 +93,7 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, Fetch *f)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("params cannot be given for the loader of a cache"),
 				 errhint("The loader of a cache gets the key alone; pass a query to use parameters.")));
+	f->function = pstrdup(loader);
 	if (many)
 		f->query = psprintf("SELECT k AS key, %s(k) AS value"
 							" FROM pg_catalog.unnest($1) AS k", loader);
@@ -114,7 +117,10 @@ begin_fetch(FunctionCallInfo fcinfo, Fetch *f, int query_arg, bool many)
 	f->frequency = 0;
 	choose_query(fcinfo, query_arg, many, f);
 	f->loader = 0;
-	if (f->query)
+	if (f->function)
+		f->loader = cx_loader_fingerprint(f->function, strlen(f->function),
+										  NULL);
+	else if (f->query)
 		f->loader = cx_loader_fingerprint(f->query, strlen(f->query),
 										  f->params);
 	f->loader = hash_combine64(f->loader, f->type);
@@ -236,15 +242,22 @@ refuse_to_load(const Fetch *f)
 				 errhint("Pass a query, or give the cache a loader.")));
 }
 
-/* Counts a loader that raises an error, and passes it on. */
+/*
+ * Runs the loader for one key, or (missing not NULL) for many; counts one
+ * that raises an error, and passes it on.
+ */
 static void
-run_loader(const Fetch *f, CxLoaded *loaded)
+run_loader(const Fetch *f, CxLoaded *loaded, ArrayType *missing,
+		   CxLoadedKey **rows, int *nrows)
 {
 	int			cache = f->ask.cache->number;
 
 	PG_TRY();
 	{
-		cx_loader_run(f->query, f->params, f->type, loaded);
+		if (missing)
+			*rows = cx_loader_run_many(f->query, missing, nrows);
+		else
+			cx_loader_run(f->query, f->params, f->type, loaded);
 	}
 	PG_CATCH();
 	{
@@ -262,7 +275,7 @@ load(Fetch *f, bool *isnull)
 	CxLoaded	loaded;
 
 	refuse_to_load(f);
-	run_loader(f, &loaded);
+	run_loader(f, &loaded, NULL, NULL, NULL);
 	*isnull = loaded.isnull;
 	if (find_cache_again(f))
 	{
@@ -434,11 +447,13 @@ load_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
 		  ArrayType *missing)
 {
 	int			nrows;
-	CxLoadedKey *rows = cx_loader_run_many(f->query, missing, &nrows);
-	bool		usable = find_cache_again(f);
+	CxLoadedKey *rows;
+	bool		usable;
 	HTAB	   *by_key;
 	HASHCTL		ctl;
 
+	run_loader(f, NULL, missing, &rows, &nrows);
+	usable = find_cache_again(f);
 	ctl.keysize = sizeof(uint32);
 	ctl.entrysize = 2 * sizeof(uint32);
 	ctl.hcxt = CurrentMemoryContext;

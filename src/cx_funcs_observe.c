@@ -230,11 +230,10 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 	bool		null[N_NCOLS] = {0};
 	const char *status = "hit";
 
-	if (e->gen < pg_atomic_read_u64(&cache->shared->gen) ||
-		e->expires <= GetCurrentTimestamp())
-		status = "dead";
-	else if (e->staged)
+	if (e->staged)
 		status = "pending";
+	else if (cx_scan_is_dead(e, cache->uid, GetCurrentTimestamp()))
+		status = "dead";
 	else if (e->entry.flags & CX_ENTRY_NULL)
 		status = "negative";
 	v[N_CACHE] = CStringGetTextDatum(cache->name);

@@ -184,8 +184,6 @@ set_value(Datum *v, bool *null, const CxHit *hit, const char *if_none_match)
 		return;
 	}
 	v[E_STATUS] = CStringGetTextDatum("hit");
-	if (!cx_read_layout_is_current(hit))
-		return;
 	json = cx_codec_to_jsonb(cx_codec_decode(&value), false, value.type);
 	v[E_VALUE] = JsonbPGetDatum(json);
 	null[E_VALUE] = false;
@@ -231,6 +229,7 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	bool		null[E_NCOLS];
 	CxAsk		ask;
 	CxHit		hit;
+	CxStatus	status;
 	uint64		absent;
 
 	CX_REQUIRE_PRELOAD();
@@ -249,8 +248,10 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	}
 	/* drawn before looking, so that nothing is missed in between */
 	absent = cx_cache_absent_version();
-	if (cx_read_lookup(&ask, true, &hit) == CX_MISS)
+	status = cx_read_lookup(&ask, true, &hit);
+	if (status == CX_MISS || !cx_read_layout_is_current(&hit))
 	{
+		cx_store_release(&hit);
 		v[E_STATUS] = CStringGetTextDatum("miss");
 		v[E_VERSION] = Int64GetDatum(absent);
 		v[E_CACHE_CONTROL] = CStringGetTextDatum("no-cache");

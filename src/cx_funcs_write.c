@@ -168,6 +168,7 @@ version_matches(const Change *c, int64 version, const CxNewEntry *entry)
 	if (is_there(c))
 		return c->hit.gen == (uint64) version;
 	return version > 0 && c->base.gen != CX_BASE_ANY &&
+		!cx_cache_patterns_since(&c->ask, (uint64) version) &&
 		!cx_cache_moved_since(&c->ask, (uint64) version, entry->ntags,
 							  entry->tag_id);
 }
@@ -181,10 +182,12 @@ cachex_put(PG_FUNCTION_ARGS)
 {
 	Change		c;
 	CxNewEntry	entry;
-	Condition	condition = parse_condition(fcinfo, 6);
+	Condition	condition;
 	bool		keep;
 	bool		go_on = true;
 
+	CX_REQUIRE_PRELOAD();
+	condition = parse_condition(fcinfo, 6);
 	ask_to_change(fcinfo, 10, "cachex.put()", &c);
 	keep = put_entry(fcinfo, c.ask.cache, &entry);
 	if (condition == ALWAYS && PG_ARGISNULL(7))
@@ -268,11 +271,13 @@ cachex_update(PG_FUNCTION_ARGS)
 	CxNewEntry	old;
 	CxLife		life = {0};
 	Jsonb	   *now = NULL;
-	char	   *expression = cx_args_cstring(fcinfo, 2);
+	char	   *expression;
 	char		name[NAMEDATALEN];
 	bool		isnull;
 	Datum		result;
 
+	CX_REQUIRE_PRELOAD();
+	expression = cx_args_cstring(fcinfo, 2);
 	if (expression == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -360,12 +365,14 @@ cachex_push(PG_FUNCTION_ARGS)
 	Change		c;
 	CxNewEntry	old;
 	CxLife		life = {0};
-	Condition	condition = parse_condition(fcinfo, 4);
+	Condition	condition;
 	Jsonb	   *list = NULL;
 	Jsonb	   *longer;
 	int			max_length = PG_ARGISNULL(3) ? -1 : PG_GETARG_INT32(3);
 	int			length;
 
+	CX_REQUIRE_PRELOAD();
+	condition = parse_condition(fcinfo, 4);
 	if (PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -445,6 +452,7 @@ cachex_incr(PG_FUNCTION_ARGS)
 	int64		by;
 	int64		n;
 
+	CX_REQUIRE_PRELOAD();
 	if (PG_ARGISNULL(2) || PG_ARGISNULL(3))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -42,6 +42,12 @@ cx_key_of_scope(uint64 cache_uid, const char *scope, Size len)
 }
 
 uint64
+cx_key_of_scoped_key(uint64 key_id, uint64 scope_id)
+{
+	return cx_key_mix(key_id ^ scope_id * KIND_CACHE);
+}
+
+uint64
 cx_key_of_tag(Oid db, const char *tag, Size len)
 {
 	return hash_string(tag, len, cx_key_mix(db) ^ KIND_TAG);
@@ -77,7 +83,7 @@ cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid, Oid role,
 	ident->key_id = cx_key_of_key(cache_uid, key, key_len);
 	ident->scope_id = scope ? cx_key_of_scope(cache_uid, scope, scope_len) : 0;
 	ident->scoped_key_id = scope
-		? cx_key_mix(ident->key_id ^ ident->scope_id * KIND_CACHE) : 0;
+		? cx_key_of_scoped_key(ident->key_id, ident->scope_id) : 0;
 
 	h = ident->key_id + (uint64) role * KIND_SCOPE;
 	if (scope)

@@ -13,6 +13,8 @@ typedef enum CxOpKind
 	CX_OP_WRITE,				/* put, update, take ...: an identity changes */
 	CX_OP_INVALIDATE,			/* a dependency's generation moves */
 	CX_OP_LIKE,					/* keys that match a pattern */
+	CX_OP_MATCHED,				/* a key that did, as of the commit; what the
+								 * transaction wrote after the pattern stays */
 	CX_OP_ROW_ADDED,			/* a cache's row was inserted */
 	CX_OP_ROW_CHANGED,
 	CX_OP_ROW_DELETED,
@@ -37,6 +39,7 @@ typedef struct CxOp
 			uint64		scope_id;
 			uint64		scoped_key_id;
 			uint64		cache_id;
+			uint64		fills_id;
 			uint64		stage_gen;
 			uint64		base_gen;	/* as in CxPublish */
 			uint64		check_gen;	/* loses to what moved after this; 0 = to
@@ -45,6 +48,7 @@ typedef struct CxOp
 			bool		has_tags;
 		}			write;
 		pg_atomic_uint64 *gen;	/* of a cache's dependency */
+		uint64		matched;	/* the key's dependency */
 		struct
 		{
 			uint64		uid;	/* of the cache */

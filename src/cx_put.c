@@ -22,6 +22,8 @@ end_of(TimestampTz created, int64 ttl_us)
 
 	if (ttl_us == CX_TTL_NEVER)
 		return CX_NEVER;
+	if (ttl_us <= 0)
+		return created;
 	if (cx_guc_ttl_factor != 1.0)
 	{
 		double		scaled = (double) ttl_us * cx_guc_ttl_factor;

@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 
+#include "cx_registry.h"
 #include "cx_scan.h"
 
 /* Of the longest entry: fields, key, scope and tags. */
@@ -124,4 +125,35 @@ cx_scan_end(CxScan *scan)
 {
 	pfree(scan->buffer);
 	pfree(scan);
+}
+
+/*
+ * Whether a look-up would not serve the entry to anybody: it has expired, or
+ * one of its dependencies has moved.  cache_uid is that of its cache.
+ */
+bool
+cx_scan_is_dead(const CxScanned *e, uint64 cache_uid, TimestampTz now)
+{
+	uint64		key_id = cx_key_of_key(cache_uid, e->key, e->entry.key_len);
+
+	if (e->expires <= now || cx_deps_floor() > e->gen ||
+		pg_atomic_read_u64(&cx_registry_get(e->cache)->gen) > e->gen ||
+		cx_gens_get(CX_GEN_KEY, key_id) > e->gen)
+		return true;
+	if (e->entry.flags & CX_ENTRY_SCOPE)
+	{
+		uint64		scope_id = cx_key_of_scope(cache_uid, e->scope,
+											   e->entry.scope_len);
+
+		if (cx_gens_get(CX_GEN_GROUP, scope_id) > e->gen ||
+			cx_gens_get(CX_GEN_KEY,
+						cx_key_of_scoped_key(key_id, scope_id)) > e->gen)
+			return true;
+	}
+	for (int i = 0; i < e->entry.ntags; i++)
+	{
+		if (cx_gens_get(CX_GEN_GROUP, e->tag_id[i]) > e->gen)
+			return true;
+	}
+	return false;
 }

@@ -289,7 +289,7 @@ full_memory() {
 		\echo @put
 		CALL in_batches(:'put');
 		SELECT cachex.clear();
-		CALL await_at_most(0);
+		CALL await_empty('c');
 	EOF
 	room=$(net put base 50000)
 	run_sql full "CALL fill('c', 500000)" >/dev/null || give_up 'fill failed'
@@ -373,7 +373,7 @@ changes() {
 				run_sql db "CALL fill('big', $entries)" >/dev/null &&
 				run_sql db "CALL time_clear('big')" >>"$CX_TMP/clear.$name" &&
 				run_sql db 'CALL time_truncate()' >>"$CX_TMP/truncate" &&
-				run_sql db 'CALL await_at_most(200000)'
+				run_sql db "CALL await_empty('big')"
 		}; then
 			give_up 'P15 failed'
 		fi

@@ -121,13 +121,17 @@ BEGIN
 	ms := 1000 * extract(epoch FROM clock_timestamp() - t);
 END $$;
 
-CREATE PROCEDURE await_at_most(n bigint) LANGUAGE plpgsql AS $$
+-- Waits until the memory of what a clear has left behind is free.
+CREATE PROCEDURE await_empty(name text) LANGUAGE plpgsql AS $$
 BEGIN
-	FOR i IN 1 .. 20000 LOOP
-		EXIT WHEN (SELECT entries FROM cachex.memory()) <= n;
-		PERFORM pg_sleep(0.001);
+	FOR i IN 1 .. 10000 LOOP
+		IF (SELECT entries FROM cachex.stats WHERE cache = name) = 0 THEN
+			RETURN;
+		END IF;
 		COMMIT;
+		PERFORM pg_sleep(0.001);
 	END LOOP;
+	RAISE 'cache "%" is not empty in time', name;
 END $$;
 
 -- Puts 100,000 entries that expire at once, and waits until they are gone:

@@ -49,7 +49,7 @@ SELECT moved('SELECT * FROM cachex.stats'), moved('SELECT * FROM cachex.entries(
 -- What they add up to.
 SELECT cachex.reset_stats('seen');
 SELECT available, enabled, hits, negative_hits, misses, hit_rate, bypasses, loads, load_errors, fills, puts,
-	invalidated, replaced, too_large, loader_changed, refused_limit, load_ms_avg, load_ms_p99, time_saved_ms,
+	invalidated, replaced, too_large, loader_changed, refused_limit, load_ms_avg, load_ms_p99, time_saved_ms = 0 AS nothing_saved,
 	bytes = bytes_peak AS at_the_peak, stats_reset > now() - interval '1 min' AS just_now
 FROM cachex.stats WHERE cache = 'seen';
 SELECT count(cachex.fetch('seen', 'r' || i % 3, 'SELECT 1 FROM pg_sleep(0.01)')) FROM generate_series(1, 8) AS i;

@@ -14,11 +14,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $seconds = run_seconds();
+$seconds = 2 if $seconds < 2;
 
-# The least memory: few places for writers and generations, so that they are
-# shared and overflow.
-my $node = start_server('fresh', 'cachex.memory = 8MB',
-	'max_prepared_transactions = 20', 'max_connections = 60',
+my $node = start_server('fresh', 'max_prepared_transactions = 20', 'max_connections = 60',
 	'synchronous_commit = off');
 
 # kind, how a reader asks, how a writer invalidates (before or after the
@@ -175,23 +173,42 @@ my @write_scripts = (
 		  . "PREPARE TRANSACTION 'p:client_id';\n$judge"
 		  . "ROLLBACK PREPARED 'p:client_id';\n$judge" ]);
 
-my $writers_run = pgbench_start($node, clients => 6, seconds => $seconds,
-	scripts => \@write_scripts);
-my $run = pgbench($node, clients => 8, seconds => $seconds,
-	scripts => \@read_scripts);
-pgbench_wait($writers_run);
+# A commit that takes its time: whoever comes between its becoming visible and
+# its last invalidation must not be served what is left.
+my @wide_scripts = (
+	[ 2, $pick . "BEGIN;\n"
+		  . "SELECT count(cachex.invalidate('fresh', 'filler' || f))"
+		  . " FROM generate_series(1, 2000) f;\n"
+		  . "SELECT write(:n, :i, :first = 0);\nEND;\n$judge" ]);
 
-is($run->{status}, 0, 'readers always got what their snapshot sees');
-is($writers_run->{status}, 0, 'so did writers, before and after their commit');
+# The least memory has few places for writers and generations, so that they
+# are shared and overflow; with more every writer has its own.
+foreach my $phase ([ '8MB', \@write_scripts ], [ '64MB', [ @write_scripts, @wide_scripts ] ])
+{
+	my ($memory, $scripts) = @$phase;
+	$node->append_conf('postgresql.conf', "cachex.memory = $memory");
+	$node->restart;
+	my $writers_run = pgbench_start($node, clients => 6, seconds => $seconds / 2,
+		scripts => $scripts);
+	my $run = pgbench($node, clients => 8, seconds => $seconds / 2,
+		scripts => \@read_scripts);
+	pgbench_wait($writers_run);
 
-my ($hits, $fills, $doubt) = split(/\|/, one($node,
-	q{SELECT sum(hits), sum(fills), sum(refused_doubt) FROM cachex.stats}));
-note("$run->{transactions} reading and $writers_run->{transactions} writing"
-	  . " transactions, $hits hits, $fills fills, $doubt refused");
-cmp_ok($hits, '>', 500 * $seconds, 'there were many hits to judge');
-cmp_ok($fills, '>', 100 * $seconds, 'there were many fills to go wrong');
-cmp_ok($writers_run->{transactions}, '>', 20 * $seconds,
-	'there were many writers');
+	is($run->{status}, 0, "$memory: readers always got what their snapshot sees");
+	is($writers_run->{status}, 0, "$memory: so did writers, before and after their commit");
+
+	my ($hits, $fills, $doubt) = split(/\|/, one($node,
+		q{SELECT sum(hits), sum(fills), sum(refused_doubt) FROM cachex.stats}));
+	note("$memory: $run->{transactions} reading and $writers_run->{transactions}"
+		  . " writing transactions, $hits hits, $fills fills, $doubt refused, "
+		  . one($node, q{SELECT overflows FROM cachex.memory()}) . ' overflows');
+	cmp_ok($hits, '>', 300 * $seconds, "$memory: there were many hits to judge");
+	cmp_ok($fills, '>', 50 * $seconds, "$memory: there were many fills to go wrong");
+	cmp_ok($writers_run->{transactions}, '>', 20 * $seconds,
+		"$memory: there were many writers");
+	is_idle_and_consistent($node, $memory);
+}
+
 # With everybody gone, fresh snapshots are served again.
 my $session = session($node);
 for my $n (0 .. $nkinds - 1)

@@ -75,7 +75,7 @@ foreach my $memory ('8MB', '1GB')
 		't', "$memory: no more is used");
 	is_idle_and_consistent($node, $memory);
 }
-is(one($node, q{SELECT count(*) FROM cachex.entries('default', 'k%')}),
+is(one($node, q{SELECT count(*) FROM cachex.entries('default', 'k_%')}),
 	'50000', '1GB: 50000 entries of 1 kB are kept');
 
 # ---- the largest value ----
@@ -108,6 +108,12 @@ is(one($node, q{SELECT length(cachex.fetch('default', 'large', 'SELECT val(20000
 is(one($node, q{SELECT too_large FROM cachex.stats WHERE cache = 'default'}), '2',
 	'and counts it');
 
+is(one($node, q{SELECT cachex.put('default', repeat('k', 1024), val(1048576),
+		scope => repeat('s', 255), tags => (SELECT array_agg(rpad(i::text, 255, 't'))
+		FROM generate_series(1, 64) i), metadata => '{"a": 1}')}), 't',
+	'with the longest key and scope and the most tags as well')
+  || diag(one($node, q{SELECT too_large, refused_full FROM cachex.stats WHERE cache = 'default'}));
+
 restart_with('1kB', "cachex.max_value_size = '1kB'");
 $before = 0;
 is(put_of(1024), 'kept t, read t, too large 0', '1kB: a value of just that size is kept');
@@ -117,12 +123,6 @@ restart_with('8000kB', "cachex.max_value_size = '8000kB'");
 $before = 0;
 is(put_of(8000 * 1024), 'kept t, read t, too large 0', '8000kB: the largest value there can be');
 is(put_of(8000 * 1024 + 1), 'kept f, read f, too large 1', '8000kB: one of a byte more is not kept');
-is(one($node, q{SELECT cachex.put('default', repeat('k', 1024), val(8192000),
-		scope => repeat('s', 255), tags => (SELECT array_agg(rpad(i::text, 255, 't'))
-		FROM generate_series(1, 64) i), metadata => '{"a": 1}')}), 't',
-	'with the longest key and scope and the most tags as well')
-  || diag(one($node, q{SELECT too_large, refused_full FROM cachex.stats WHERE cache = 'default'}));
-
 restart_with('largest value in least memory', "cachex.memory = 8MB");
 is(one($node, q{SELECT cachex.put('default', 'small' || i, val(100)) FROM generate_series(1, 3) i}),
 	"t\nt\nt", 'small values are kept beside it');
@@ -131,13 +131,17 @@ is(one($node, q{SELECT length(cachex.fetch('default', 'f', 'SELECT val(8192000) 
 	8192000 - 6, 'a value larger than the memory is no error');
 is_idle_and_consistent($node, 'largest value in least memory');
 
-foreach my $setting ('cachex.memory = 7MB', 'cachex.max_value_size = 8001kB',
-	'cachex.max_value_size = 0', 'cachex.nonsense = 1')
-{
-	my $ret = run_log([ 'postgres', '-D', $node->data_dir, '-C', 'port', '-c',
-			$setting =~ s/ //gr ]);
-	ok(!$ret || $setting =~ /nonsense/, "$setting is refused at start");
-}
+# What cannot be is not taken over.
+$node->append_conf('postgresql.conf', join("\n", 'cachex.memory = 7MB',
+	'cachex.max_value_size = 8001kB', 'cachex.nonsense = 1') . "\n");
+$node->restart;
+is(one($node, q{SELECT current_setting('cachex.memory'),
+		current_setting('cachex.max_value_size'),
+		current_setting('cachex.nonsense', true)}),
+	'128MB|1MB|', 'settings out of range are not taken over');
+like(slurp_file($node->logfile), qr/"cachex.memory" \(8 MB? .. 262144|outside the valid range/,
+	'and the log says so');
+works('settings out of range');
 never_crashed($node);
 $node->stop;
 
