@@ -57,7 +57,7 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
 		cx_deps_view(&ask->view, GetActiveSnapshot());
 	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
-				GetUserId(), key, key_len, scope, scope_len);
+				cache->deps, GetUserId(), key, key_len, scope, scope_len);
 }
 
 /* ---- dependencies ---- */
@@ -68,7 +68,7 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 {
 	const CxIdent *ident = &ask->ident;
 	const CxCache *cache = ask->cache;
-	CxDep		dep = {cx_key_of_cache(cache->uid), CX_DEP_CACHE,
+	CxDep		dep = {cx_key_of_cache(cache->deps), CX_DEP_CACHE,
 	&cache->shared->gen};
 
 	if (!cx_deps_admits(&ask->view, dep))
@@ -123,7 +123,7 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 bool
 cx_cache_patterns_since(const CxAsk *ask, uint64 gen)
 {
-	return cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->uid)) > gen;
+	return cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
 }
 
 /* Whether this transaction has invalidated a dependency after operation n. */
@@ -132,7 +132,7 @@ own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
 {
 	const CxIdent *ident = &ask->ident;
 
-	if (cx_pending_later(cx_key_of_cache(ask->cache->uid), n) ||
+	if (cx_pending_later(cx_key_of_cache(ask->cache->deps), n) ||
 		cx_pending_later(ident->key_id, n))
 		return true;
 	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||
@@ -226,16 +226,13 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 static CxCounter
 objection(const CxAsk *ask, const CxNewEntry *entry)
 {
-	CxDep		fills = {cx_key_of_fills(ask->cache->uid), CX_DEP_FILLS, NULL};
-
-	if (!ask->usable)
+	if (!ask->usable || !cx_catalog_usable(ask->cache))
 		return CX_REFUSED_SNAPSHOT;
 	if (ask->cache->exact)
 		return CX_REFUSED_EXACT;
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return CX_REFUSED_WRITES;
-	if (!all_admit(ask, entry->ntags, entry->tag_id) ||
-		!cx_deps_admits(&ask->view, fills))
+	if (!all_admit(ask, entry->ntags, entry->tag_id))
 		return CX_REFUSED_DOUBT;
 	return CX_NCOUNTERS;
 }
@@ -247,6 +244,7 @@ objection(const CxAsk *ask, const CxNewEntry *entry)
 void
 cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency)
 {
+	CxDep		fills = {cx_key_of_fills(ask->cache->deps), CX_DEP_FILLS, NULL};
 	CxCounter	why;
 	CxLinked	linked;
 	uint64		gen;
@@ -265,11 +263,11 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency)
 	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, frequency, ask->now);
 	if (n == CX_NONE)
 		return;
-	linked = cx_store_fill(&ask->ident, n, &ask->view);
+	linked = cx_store_fill(&ask->ident, n, &ask->view, fills);
 	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
 	{
 		cx_make_space(ask->now);
-		linked = cx_store_fill(&ask->ident, n, &ask->view);
+		linked = cx_store_fill(&ask->ident, n, &ask->view, fills);
 	}
 	if (linked != CX_LINKED)
 		cx_store_drop_one(n);

@@ -15,8 +15,11 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_authid_d.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "common/int.h"
@@ -27,9 +30,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "cx_catalog.h"
+#include "cx_key.h"
 
 /* Columns of cachex.cache_definition, in order */
 enum
@@ -59,6 +64,7 @@ static HTAB *caches = NULL;
 static MemoryContext context = NULL;
 static Oid	relation = InvalidOid;
 static bool valid = false;
+static uint64 loaded_at = 0;	/* changes of the registry until then */
 static CxCache *last_found = NULL;
 
 static void
@@ -82,14 +88,44 @@ cx_catalog_init(void)
 	done = true;
 }
 
-/* The table of definitions, InvalidOid where there is no extension. */
+/*
+ * A table of the extension, InvalidOid where there is no extension.  A table
+ * that only has such a name is somebody else's and not to be trusted.
+ */
 Oid
-cx_catalog_relation(void)
+cx_catalog_table(const char *name)
 {
+	Oid			extension = get_extension_oid("cachex", true);
 	Oid			schema = get_namespace_oid("cachex", true);
+	Oid			table;
 
-	return OidIsValid(schema)
-		? get_relname_relid("cache_definition", schema) : InvalidOid;
+	if (!OidIsValid(extension) || !OidIsValid(schema))
+		return InvalidOid;
+	table = get_relname_relid(name, schema);
+	if (!OidIsValid(table) ||
+		get_rel_relkind(table) != RELKIND_RELATION ||
+		getExtensionOfObject(RelationRelationId, table) != extension)
+		return InvalidOid;
+	return table;
+}
+
+/* The trigger function of watches, with the same caution. */
+Oid
+cx_catalog_on_change(void)
+{
+	Oid			extension = get_extension_oid("cachex", true);
+	Oid			schema = get_namespace_oid("cachex", true);
+	Oid			function;
+
+	if (!OidIsValid(extension) || !OidIsValid(schema))
+		return InvalidOid;
+	function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
+							   CStringGetDatum("on_change"),
+							   PointerGetDatum(buildoidvector(NULL, 0)),
+							   ObjectIdGetDatum(schema));
+	return OidIsValid(function) &&
+		getExtensionOfObject(ProcedureRelationId, function) == extension
+		? function : InvalidOid;
 }
 
 static void
@@ -100,6 +136,8 @@ create_hash(void)
 	last_found = NULL;
 	if (context)
 		MemoryContextDelete(context);
+	context = NULL;
+	caches = NULL;
 	context = AllocSetContextCreate(CacheMemoryContext, "cachex caches",
 									ALLOCSET_SMALL_SIZES);
 	ctl.keysize = NAMEDATALEN;
@@ -125,14 +163,9 @@ enter(const char *name, int64 id)
 	cache->enabled = true;
 	cache->loader = NULL;
 	cache->number = cx_registry_register(MyDatabaseId, id, name,
-										 GetCurrentTimestamp());
-	cache->shared = NULL;
-	cache->uid = 0;
-	if (cache->number >= 0)
-	{
-		cache->shared = cx_registry_get(cache->number);
-		cache->uid = cache->shared->uid;
-	}
+										 GetCurrentTimestamp(), &cache->uid);
+	cache->shared = cache->number < 0 ? NULL : cx_registry_get(cache->number);
+	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len);
 	return cache;
 }
 
@@ -153,8 +186,8 @@ interval_us(Datum datum)
 static void
 read_row(TupleDesc desc, HeapTuple tuple)
 {
-	Datum		v[NCOLS];
-	bool		null[NCOLS];
+	Datum	   *v = palloc(desc->natts * sizeof(Datum));
+	bool	   *null = palloc(desc->natts * sizeof(bool));
 	CxCache    *cache;
 
 #define COL(c) v[COL_##c - 1]
@@ -216,7 +249,7 @@ load(void)
 	MemoryContext old;
 
 	cx_catalog_init();
-	relation = cx_catalog_relation();
+	relation = cx_catalog_table("cache_definition");
 	if (!OidIsValid(relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -225,6 +258,7 @@ load(void)
 	create_hash();
 	/* an invalidation that arrives while the rows are read counts */
 	valid = true;
+	loaded_at = cx_registry_changes();
 	old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
 													  "cachex rows",
 													  ALLOCSET_SMALL_SIZES));
@@ -250,15 +284,25 @@ cx_catalog_find(const char *name, Size len)
 	char		key[NAMEDATALEN];
 
 	if (last_found && valid && last_found->name_len == (int) len &&
-		memcmp(last_found->name, name, len) == 0)
+		memcmp(last_found->name, name, len) == 0 &&
+		cx_catalog_usable(last_found))
 		return last_found;
 	if (len >= NAMEDATALEN)
 		return NULL;
-	for (int tries = 0; !valid && tries < 10; tries++)
-		load();
 	memcpy(key, name, len);
 	key[len] = '\0';
-	last_found = hash_search(caches, key, HASH_FIND, NULL);
+	for (int tries = 0; tries < 10; tries++)
+	{
+		if (!valid)
+			load();
+		last_found = hash_search(caches, key, HASH_FIND, NULL);
+		/* a number was lost or could not be had, which may have changed */
+		if (last_found && !cx_catalog_usable(last_found) &&
+			loaded_at != cx_registry_changes())
+			valid = false;
+		if (valid)
+			break;
+	}
 	return last_found;
 }
 

@@ -28,13 +28,16 @@ typedef struct CxCache
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
 	uint64		uid;			/* the number's, when the row was read */
+	uint64		deps;			/* of database and name: what the identities of
+								 * its dependencies are made of */
 	CxSharedCache *shared;
 } CxCache;
 
 extern CxCache *cx_catalog_find(const char *name, Size len);
 extern CxCache *cx_catalog_get(const char *name, Size len);
 extern CxCache **cx_catalog_all(int *n);
-extern Oid	cx_catalog_relation(void);
+extern Oid	cx_catalog_table(const char *name);
+extern Oid	cx_catalog_on_change(void);
 extern void cx_catalog_init(void);
 
 /* Whether the cache's number is still its own. */

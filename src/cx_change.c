@@ -37,8 +37,8 @@ add_write(const CxAsk *ask)
 	op->u.write.key_id = ask->ident.key_id;
 	op->u.write.scope_id = ask->ident.scope_id;
 	op->u.write.scoped_key_id = ask->ident.scoped_key_id;
-	op->u.write.cache_id = cx_key_of_cache(ask->cache->uid);
-	op->u.write.fills_id = cx_key_of_fills(ask->cache->uid);
+	op->u.write.cache_id = cx_key_of_cache(ask->cache->deps);
+	op->u.write.fills_id = cx_key_of_fills(ask->cache->deps);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
 	cx_commit_mark_if_late(op);
@@ -185,7 +185,7 @@ void
 cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
 {
 	if (cx_catalog_usable(cache))
-		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->uid, key, len),
+		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->deps, key, len),
 						 cache->number, NULL);
 }
 
@@ -210,16 +210,22 @@ cx_cache_clear_scope(CxCache *cache, const char *scope, Size len)
 {
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_GROUP,
-						 cx_key_of_scope(cache->uid, scope, len),
+						 cx_key_of_scope(cache->deps, scope, len),
 						 cache->number, NULL);
+}
+
+static void
+clear_number(int number, uint64 deps)
+{
+	add_invalidation(CX_DEP_CACHE, cx_key_of_cache(deps), number,
+					 &cx_registry_get(number)->gen);
 }
 
 void
 cx_cache_clear(CxCache *cache)
 {
 	if (cx_catalog_usable(cache))
-		add_invalidation(CX_DEP_CACHE, cx_key_of_cache(cache->uid),
-						 cache->number, &cache->shared->gen);
+		clear_number(cache->number, cache->deps);
 }
 
 /*
@@ -228,7 +234,7 @@ cx_cache_clear(CxCache *cache)
  * matched.  Interruptible; looks at one bucket at a time.
  */
 static uint64
-match_keys(int cache, uint64 uid, const char *pattern, bool at_commit)
+match_keys(int cache, uint64 deps, const char *pattern, bool at_commit)
 {
 	CxScan	   *scan = cx_scan_begin(cache);
 	CxScanned	entry;
@@ -243,8 +249,8 @@ match_keys(int cache, uint64 uid, const char *pattern, bool at_commit)
 		if (!cx_like_match(entry.key, entry.entry.key_len, pattern,
 						   pattern_len))
 			continue;
-		id = cx_key_of_key(uid, entry.key, entry.entry.key_len);
-		if (!cx_scan_is_dead(&entry, uid, now))
+		id = cx_key_of_key(deps, entry.key, entry.entry.key_len);
+		if (!cx_scan_is_dead(&entry, deps, now))
 			n++;
 		if (at_commit)
 			add_matched(id, cache);
@@ -267,11 +273,11 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	if (!cx_catalog_usable(cache))
 		return 0;
 	(void) GetTopTransactionId();
-	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->uid));
+	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->deps));
 	op->cache = (uint16) cache->number;
-	op->u.like.uid = cache->uid;
+	op->u.like.deps = cache->deps;
 	op->u.like.pattern = cx_pending_strdup(pattern);
-	return match_keys(op->cache, cache->uid, pattern, false);
+	return match_keys(op->cache, cache->deps, pattern, false);
 }
 
 /* A row of cachex.cache_definition changes with this transaction. */
@@ -332,12 +338,13 @@ refuse_prepare(void)
 void
 cx_cache_before_commit(bool prepare)
 {
-	if (!cx_pending_any)
-		return;
 	if (prepare)
 		refuse_prepare();
 	cx_commit_begin(prepare);
-	/* a pattern appends the keys that it finds, marked */
+	/*
+	 * A pattern appends the keys that it finds, marked.  A prepared one has no
+	 * later moment to look again, so it clears the cache.
+	 */
 	for (uint32 n = 0; n < cx_pending_count(); n++)
 	{
 		CxOp	   *op = cx_pending_get(n);
@@ -345,7 +352,9 @@ cx_cache_before_commit(bool prepare)
 		if (op->marked || !(is_last(n) || op->kind == CX_OP_LIKE))
 			continue;
 		cx_commit_mark(op);
-		if (op->kind == CX_OP_LIKE)
-			match_keys(op->cache, op->u.like.uid, op->u.like.pattern, true);
+		if (op->kind == CX_OP_LIKE && prepare)
+			clear_number(op->cache, op->u.like.deps);
+		else if (op->kind == CX_OP_LIKE)
+			match_keys(op->cache, op->u.like.deps, op->u.like.pattern, true);
 	}
 }

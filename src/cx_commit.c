@@ -20,6 +20,8 @@
 #include "cx_wake.h"
 
 static bool begun = false;		/* marks may stand */
+static bool ending = false;		/* the callback before the commit has run */
+static uint64 my_gen = 0;		/* drawn before the commit */
 static uint64 my_xid = 0;		/* with CX_XID_PREPARED while preparing */
 
 /* ---- marks ---- */
@@ -49,8 +51,10 @@ dep_of(const CxOp *op)
 void
 cx_commit_begin(bool prepare)
 {
-	if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	ending = true;
+	if (!cx_pending_any || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
+	my_gen = cx_gens_next();
 	my_xid = cx_deps_full_xid(GetTopTransactionIdIfAny());
 	if (prepare)
 		my_xid |= CX_XID_PREPARED;
@@ -73,6 +77,8 @@ cx_commit_mark(CxOp *op)
 void
 cx_commit_mark_if_late(CxOp *op)
 {
+	if (ending && !begun)
+		cx_commit_begin(false);
 	if (begun)
 		cx_commit_mark(op);
 }
@@ -152,8 +158,13 @@ publish(uint32 n, uint64 latest)
 	int			ntags = 0;
 	bool		beaten;
 
-	/* the generation first: what moves after the tests makes it dead */
-	p.gen = cx_gens_next();
+	/*
+	 * The generation first: what moves after the tests makes it dead.  Where
+	 * this transaction moves nothing itself it is one from before the commit,
+	 * so that what others moved meanwhile counts as later.
+	 */
+	p.gen = cx_pending_last_invalidation() == CX_OP_NONE ? my_gen
+		: cx_gens_next();
 	if (op->u.write.has_tags && op->u.write.slot != CX_NONE)
 		ntags = cx_store_staged_tags(op->id, op->u.write.slot,
 									 op->u.write.stage_gen, tag_id);
@@ -227,6 +238,7 @@ forget(void)
 {
 	cx_pending_forget();
 	begun = false;
+	ending = false;
 	my_xid = 0;
 }
 
@@ -237,6 +249,7 @@ cx_cache_after_commit(void)
 	uint64		latest;
 	uint32		n = cx_pending_count();
 
+	ending = false;
 	if (!cx_pending_any)
 		return;
 	latest = cx_deps_latest();
@@ -284,6 +297,8 @@ cx_cache_cut(uint32 n)
 		CxOp	   *op = cx_pending_get(i - 1);
 
 		cx_commit_unstage(op);
+		if (op->marked && (my_xid & CX_XID_PREPARED) == 0)
+			cx_deps_unmark(dep_of(op), my_xid);
 		/* a built-in cache goes on as it was; its row is only its settings */
 		if (op->kind == CX_OP_ROW_ADDED && op->u.row.id > 0)
 			drop_cache(op->u.row.id);
@@ -296,15 +311,9 @@ cx_cache_after_abort(void)
 {
 	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
 
-	if (!cx_pending_any)
+	ending = false;
+	if (!cx_pending_any && !begun)
 		return;
-	for (uint32 i = 0; i < cx_pending_count() && !prepared; i++)
-	{
-		CxOp	   *op = cx_pending_get(i);
-
-		if (op->marked)
-			cx_deps_unmark(dep_of(op), my_xid);
-	}
 	cx_cache_cut(0);
 	if (begun && !prepared)
 		cx_deps_end();

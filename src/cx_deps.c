@@ -132,6 +132,16 @@ cx_deps_floor(void)
 	return pg_atomic_read_u64(&deps->floor_gen);
 }
 
+static void
+raise_floor(uint64 gen)
+{
+	uint64		floor = pg_atomic_read_u64(&deps->floor_gen);
+
+	while (floor < gen &&
+		   !pg_atomic_compare_exchange_u64(&deps->floor_gen, &floor, gen))
+		;
+}
+
 /* Moves a dependency's generation. Its partition is locked. */
 static void
 bump_locked(CxDep dep)
@@ -321,7 +331,7 @@ settle_prepared(const CxView *view, CxDep dep)
 		line->floor_xid = Max(line->floor_xid, line->over_prepared);
 		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
 		line->over_prepared = 0;
-		pg_atomic_write_u64(&deps->floor_gen, cx_gens_next());
+		raise_floor(cx_gens_next());
 		pg_atomic_fetch_sub_u32(&deps->prepared, 1);
 	}
 	LWLockRelease(lock_of(dep.id));

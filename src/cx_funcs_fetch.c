@@ -433,12 +433,27 @@ find_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
 						   TYPALIGN_INT);
 }
 
-static bool
-key_equals(const text *key, const char *other)
+static int
+compare_rows(const void *a, const void *b)
 {
-	Size		len = VARSIZE_ANY_EXHDR(key);
+	return strcmp(((const CxLoadedKey *) a)->key,
+				  ((const CxLoadedKey *) b)->key);
+}
 
-	return strlen(other) == len && memcmp(VARDATA_ANY(key), other, len) == 0;
+/* The row of a key among sorted ones; SQL NULL when there is none. */
+static CxLoaded
+row_of(const text *key, CxLoadedKey *rows, int nrows)
+{
+	CxLoaded	none = {0};
+	CxLoadedKey wanted;
+	CxLoadedKey *row;
+
+	none.isnull = true;
+	wanted.key = text_to_cstring(key);
+	row = nrows == 0 ? NULL
+		: bsearch(&wanted, rows, nrows, sizeof(CxLoadedKey), compare_rows);
+	pfree(wanted.key);
+	return row ? row->row : none;
 }
 
 /* Loads what is missing; a key without a row is SQL NULL. */
@@ -449,49 +464,27 @@ load_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
 	int			nrows;
 	CxLoadedKey *rows;
 	bool		usable;
-	HTAB	   *by_key;
-	HASHCTL		ctl;
 
 	run_loader(f, NULL, missing, &rows, &nrows);
 	usable = find_cache_again(f);
-	ctl.keysize = sizeof(uint32);
-	ctl.entrysize = 2 * sizeof(uint32);
-	ctl.hcxt = CurrentMemoryContext;
-	by_key = hash_create("cachex loaded keys", Max(nrows, 1), &ctl,
-						 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	for (int r = 0; r < nrows; r++)
-	{
-		uint32		h = hash_bytes((unsigned char *) rows[r].key,
-								   strlen(rows[r].key));
-		uint32	   *e = hash_search(by_key, &h, HASH_ENTER, NULL);
-
-		e[1] = r;
-	}
+	qsort(rows, nrows, sizeof(CxLoadedKey), compare_rows);
 	for (int i = 0; i < n; i++)
 	{
-		CxLoaded	none = {0};
-		CxLoaded   *row = &none;
-		uint32		h;
-		uint32	   *e;
+		CxLoaded	row;
 
 		if (many[i].found)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		h = hash_bytes((unsigned char *) VARDATA_ANY(many[i].key),
-					   VARSIZE_ANY_EXHDR(many[i].key));
-		e = hash_search(by_key, &h, HASH_FIND, NULL);
-		if (e && key_equals(many[i].key, rows[e[1]].key))
-			row = &rows[e[1]].row;
-		none.isnull = true;
-		many[i].isnull = row->isnull;
-		many[i].value = row->value;
+		row = row_of(many[i].key, rows, nrows);
+		many[i].isnull = row.isnull;
+		many[i].value = row.value;
 		if (!usable)
 			continue;
 		ask_key(fcinfo, f, many[i].key);
 		f->old_gen = many[i].old_gen;
 		f->frequency = many[i].frequency;
-		count_load(f, row->cost_us);
-		store(f, row);
+		count_load(f, row.cost_us);
+		store(f, &row);
 	}
 }
 

@@ -232,7 +232,7 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 
 	if (e->staged)
 		status = "pending";
-	else if (cx_scan_is_dead(e, cache->uid, GetCurrentTimestamp()))
+	else if (cx_scan_is_dead(e, cache->deps, GetCurrentTimestamp()))
 		status = "dead";
 	else if (e->entry.flags & CX_ENTRY_NULL)
 		status = "negative";

@@ -159,18 +159,16 @@ etag_of(const CxValue *value)
 
 /* Sets value, etag and status; the value is left out when the caller has it. */
 static void
-set_value(Datum *v, bool *null, const CxHit *hit, const char *if_none_match)
+set_value(Datum *v, bool *null, const CxNewEntry *entry,
+		  const char *if_none_match)
 {
 	CxValue		value;
-	Jsonb	   *json;
-	char	   *bytes = palloc(hit->entry.value_len + 1);
 
-	cx_store_value(hit, bytes);
-	value.type = hit->entry.type;
-	value.typhash = hit->entry.typhash;
-	value.isnull = (hit->entry.flags & CX_ENTRY_NULL) != 0;
-	value.data = bytes;
-	value.len = hit->entry.value_len;
+	value.type = entry->type;
+	value.typhash = entry->typhash;
+	value.isnull = entry->isnull;
+	value.data = entry->value;
+	value.len = entry->value_len;
 	if (value.isnull)
 	{
 		v[E_STATUS] = CStringGetTextDatum("negative");
@@ -184,26 +182,30 @@ set_value(Datum *v, bool *null, const CxHit *hit, const char *if_none_match)
 		return;
 	}
 	v[E_STATUS] = CStringGetTextDatum("hit");
-	json = cx_codec_to_jsonb(cx_codec_decode(&value), false, value.type);
-	v[E_VALUE] = JsonbPGetDatum(json);
+	v[E_VALUE] = JsonbPGetDatum(cx_codec_to_jsonb(cx_codec_decode(&value),
+												  false, value.type));
 	null[E_VALUE] = false;
 }
 
-/* Sets what a hit says; hit holds the slot. */
+/*
+ * Sets what a hit says, and releases it before anything of the user's, such
+ * as a cast of his type to json, can run and use the cache itself.
+ */
 static void
-set_hit(Datum *v, bool *null, const CxHit *hit, const char *if_none_match)
+set_hit(Datum *v, bool *null, CxHit *hit, const char *if_none_match)
 {
 	CxNewEntry	copy;
 	TimestampTz now = GetCurrentTimestamp();
 
-	set_value(v, null, hit, if_none_match);
-	set_times(v, null, hit->entry.created, hit->expires, now);
+	cx_put_copy_entry(hit, &copy);
+	cx_store_release(hit);
+	set_value(v, null, &copy, if_none_match);
+	set_times(v, null, copy.created, copy.expires, now);
 	v[E_FREQUENCY] = Int32GetDatum(hit->frequency);
 	v[E_BYTES] = Int64GetDatum((int64) hit->charge * CX_CHUNK_SIZE +
 							   CX_SLOT_SIZE);
 	v[E_LOAD_MS] = Float8GetDatum(hit->cost_us / 1000.0);
 	null[E_FREQUENCY] = null[E_BYTES] = null[E_LOAD_MS] = false;
-	cx_put_copy_entry(hit, &copy);
 	if (copy.ntags > 0)
 	{
 		v[E_TAGS] = tags_array(copy.tag[0] - 1, copy.ntags);
@@ -260,7 +262,6 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	{
 		v[E_VERSION] = Int64GetDatum(hit.gen);
 		set_hit(v, null, &hit, cx_args_cstring(fcinfo, 2));
-		cx_store_release(&hit);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  v, null)));

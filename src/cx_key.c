@@ -3,8 +3,10 @@
  *	  Hashes that name entries and their dependencies.
  *
  * Every hash is seeded at server start, so nobody can choose keys that
- * collide.  A cache contributes its uid, which is never used twice, so a name
- * that is dropped and created again shares nothing with its predecessor.
+ * collide.  To an identity a cache contributes its uid, which is never used
+ * twice, so a name that is dropped and created again has none of its
+ * predecessor's entries.  To a dependency it contributes its name, so what a
+ * transaction invalidated in the one is invalid in the other.
  *
  * Locking: none.  Does not compare anything; cx_store does.
  */
@@ -29,16 +31,23 @@ hash_string(const char *bytes, Size len, uint64 salt)
 							   cx_key_seed ^ salt);
 }
 
+/* What the dependencies of a cache are hashed with. */
 uint64
-cx_key_of_key(uint64 cache_uid, const char *key, Size len)
+cx_key_of_name(Oid db, const char *cache, Size len)
 {
-	return hash_string(key, len, cx_key_mix(cache_uid));
+	return hash_string(cache, len, cx_key_mix(db) ^ KIND_CACHE);
 }
 
 uint64
-cx_key_of_scope(uint64 cache_uid, const char *scope, Size len)
+cx_key_of_key(uint64 cache_deps, const char *key, Size len)
 {
-	return hash_string(scope, len, cx_key_mix(cache_uid) ^ KIND_SCOPE);
+	return hash_string(key, len, cache_deps);
+}
+
+uint64
+cx_key_of_scope(uint64 cache_deps, const char *scope, Size len)
+{
+	return hash_string(scope, len, cache_deps ^ KIND_SCOPE);
 }
 
 uint64
@@ -54,22 +63,23 @@ cx_key_of_tag(Oid db, const char *tag, Size len)
 }
 
 uint64
-cx_key_of_cache(uint64 cache_uid)
+cx_key_of_cache(uint64 cache_deps)
 {
-	return cx_key_mix((cx_key_seed ^ KIND_CACHE) + cache_uid);
+	return cx_key_mix((cx_key_seed ^ KIND_CACHE) + cache_deps);
 }
 
 /* What every fill of a cache depends on, and no hit. */
 uint64
-cx_key_of_fills(uint64 cache_uid)
+cx_key_of_fills(uint64 cache_deps)
 {
-	return cx_key_mix((cx_key_seed ^ KIND_FILLS) + cache_uid);
+	return cx_key_mix((cx_key_seed ^ KIND_FILLS) + cache_deps);
 }
 
 /* scope is NULL where there is none; an empty scope is a scope. */
 void
-cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid, Oid role,
-			const char *key, Size key_len, const char *scope, Size scope_len)
+cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
+			uint64 cache_deps, Oid role, const char *key, Size key_len,
+			const char *scope, Size scope_len)
 {
 	uint64		h;
 
@@ -80,12 +90,12 @@ cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid, Oid role,
 	ident->has_scope = (scope != NULL);
 	ident->scope = scope;
 	ident->scope_len = scope ? (uint8) scope_len : 0;
-	ident->key_id = cx_key_of_key(cache_uid, key, key_len);
-	ident->scope_id = scope ? cx_key_of_scope(cache_uid, scope, scope_len) : 0;
+	ident->key_id = cx_key_of_key(cache_deps, key, key_len);
+	ident->scope_id = scope ? cx_key_of_scope(cache_deps, scope, scope_len) : 0;
 	ident->scoped_key_id = scope
 		? cx_key_of_scoped_key(ident->key_id, ident->scope_id) : 0;
 
-	h = ident->key_id + (uint64) role * KIND_SCOPE;
+	h = ident->key_id + (uint64) role * KIND_SCOPE + cx_key_mix(cache_uid);
 	if (scope)
 		h ^= ident->scope_id * KIND_TAG;
 	ident->id = cx_key_mix(h);

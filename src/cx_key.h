@@ -44,14 +44,15 @@ cx_key_mix(uint64 h)
 	return h;
 }
 
+extern uint64 cx_key_of_name(Oid db, const char *cache, Size len);
 extern void cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
-						Oid role, const char *key, Size key_len,
+						uint64 cache_deps, Oid role, const char *key, Size key_len,
 						const char *scope, Size scope_len);
-extern uint64 cx_key_of_key(uint64 cache_uid, const char *key, Size len);
-extern uint64 cx_key_of_scope(uint64 cache_uid, const char *scope, Size len);
+extern uint64 cx_key_of_key(uint64 cache_deps, const char *key, Size len);
+extern uint64 cx_key_of_scope(uint64 cache_deps, const char *scope, Size len);
 extern uint64 cx_key_of_scoped_key(uint64 key_id, uint64 scope_id);
 extern uint64 cx_key_of_tag(Oid db, const char *tag, Size len);
-extern uint64 cx_key_of_cache(uint64 cache_uid);
-extern uint64 cx_key_of_fills(uint64 cache_uid);
+extern uint64 cx_key_of_cache(uint64 cache_deps);
+extern uint64 cx_key_of_fills(uint64 cache_deps);
 
 #endif							/* CX_KEY_H */

@@ -19,6 +19,7 @@
 
 #define MAX_ROUNDS 2048			/* of eviction for one entry */
 #define EVICT_AT_ONCE 1024		/* bytes, at least */
+#define MAX_COST_US 3.6e9		/* more would drown all other worths */
 
 /*
  * Gets the memory, evicting what is worth least, a few small entries at a time
@@ -74,7 +75,8 @@ fill_slot(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry,
 	slot->expires = entry->expires;
 	slot->hits = 0;
 	slot->flags = 0;
-	slot->weight = (float) (entry->cost_us / cx_slot_bytes(slot));
+	slot->weight = (float) (Min(entry->cost_us, MAX_COST_US) /
+							cx_slot_bytes(slot));
 	pg_atomic_init_u32(&slot->refs, 2);
 	cx_entry_write(slot, ident, entry);
 }

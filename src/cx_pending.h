@@ -51,7 +51,7 @@ typedef struct CxOp
 		uint64		matched;	/* the key's dependency */
 		struct
 		{
-			uint64		uid;	/* of the cache */
+			uint64		deps;	/* of the cache */
 			char	   *pattern;
 		}			like;
 		struct

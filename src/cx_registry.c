@@ -21,6 +21,7 @@ typedef struct Registry
 	LWLock	   *lock;
 	int			capacity;
 	uint64		last_uid;
+	pg_atomic_uint64 changes;
 	CxSharedCache cache[FLEXIBLE_ARRAY_MEMBER];
 } Registry;
 
@@ -49,6 +50,7 @@ cx_registry_init(void *memory, int ncaches)
 	memset(memory, 0, cx_registry_size(ncaches));
 	registry->lock = &GetNamedLWLockTranche("cachex_registry")->lock;
 	registry->capacity = ncaches;
+	pg_atomic_init_u64(&registry->changes, 0);
 	for (int i = 0; i < ncaches; i++)
 	{
 		pg_atomic_init_u64(&registry->cache[i].gen, 0);
@@ -105,37 +107,50 @@ take_number_locked(void)
 	return -1;
 }
 
+/* Gives a number to a cache. */
+static void
+occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
+			  TimestampTz now)
+{
+	c->db = db;
+	c->id = id;
+	c->uid = ++registry->last_uid;
+	strlcpy(NameStr(c->name), name, NAMEDATALEN);
+	pg_atomic_write_u64(&c->gen, 0);
+	pg_atomic_write_u32(&c->reclaim, 0);
+	c->stats_reset = now;
+	c->last_sweep = c->last_warm = 0;
+	c->state = CX_CACHE_USED;
+}
+
 /*
- * The number of a cache, a new one if it has none; -1 when all numbers are
- * taken.  The caller has made sure that the row exists.
+ * The number of a cache, a new one if it has none, and its uid; -1 when all
+ * numbers are taken.  The caller has made sure that the row exists.
  */
 int
-cx_registry_register(Oid db, int64 id, const char *name, TimestampTz now)
+cx_registry_register(Oid db, int64 id, const char *name, TimestampTz now,
+					 uint64 *uid)
 {
-	int			number = cx_registry_find(db, id);
+	int			number;
 
-	if (number >= 0)
-		return number;
 	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
 	number = find_locked(db, id);
 	if (number < 0)
-		number = take_number_locked();
-	if (number >= 0 && registry->cache[number].state == CX_CACHE_FREE)
 	{
-		CxSharedCache *c = &registry->cache[number];
-
-		c->db = db;
-		c->id = id;
-		c->uid = ++registry->last_uid;
-		strlcpy(NameStr(c->name), name, NAMEDATALEN);
-		pg_atomic_write_u64(&c->gen, 0);
-		pg_atomic_write_u32(&c->reclaim, 0);
-		c->stats_reset = now;
-		c->last_sweep = c->last_warm = 0;
-		c->state = CX_CACHE_USED;
+		number = take_number_locked();
+		if (number >= 0)
+			occupy_locked(&registry->cache[number], db, id, name, now);
 	}
+	*uid = number < 0 ? 0 : registry->cache[number].uid;
 	LWLockRelease(registry->lock);
 	return number;
+}
+
+/* Grows whenever a number is lost or becomes free. */
+uint64
+cx_registry_changes(void)
+{
+	return pg_atomic_read_u64(&registry->changes);
 }
 
 static void
@@ -145,6 +160,7 @@ drop_locked(CxSharedCache *c, uint64 gen)
 	c->uid = 0;
 	pg_atomic_write_u64(&c->gen, gen);
 	pg_atomic_write_u32(&c->reclaim, 1);
+	pg_atomic_fetch_add_u64(&registry->changes, 1);
 }
 
 /*
@@ -182,5 +198,6 @@ cx_registry_release(int number)
 	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
 	if (registry->cache[number].state == CX_CACHE_DROPPED)
 		registry->cache[number].state = CX_CACHE_FREE;
+	pg_atomic_fetch_add_u64(&registry->changes, 1);
 	LWLockRelease(registry->lock);
 }

@@ -38,7 +38,8 @@ extern void cx_registry_init(void *memory, int ncaches);
 extern int	cx_registry_capacity(void);
 extern CxSharedCache *cx_registry_get(int number);
 extern int	cx_registry_register(Oid db, int64 id, const char *name,
-								 TimestampTz now);
+								 TimestampTz now, uint64 *uid);
+extern uint64 cx_registry_changes(void);
 extern int	cx_registry_find(Oid db, int64 id);
 extern void cx_registry_drop(int number, uint64 gen);
 extern void cx_registry_drop_database(Oid db, uint64 gen);

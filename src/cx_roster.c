@@ -32,6 +32,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "cx_catalog.h"
 #include "cx_roster.h"
 
 #define MAX_ARGS 5
@@ -89,10 +90,7 @@ cx_roster_pin_path(void)
 static Oid
 definitions(void)
 {
-	Oid			schema = get_namespace_oid("cachex", true);
-
-	return OidIsValid(schema)
-		? get_relname_relid("warmer_definition", schema) : InvalidOid;
+	return cx_catalog_table("warmer_definition");
 }
 
 /* Whether the extension is there. */
@@ -126,7 +124,8 @@ begin(Step *step)
 	step->caller = CurrentMemoryContext;
 	GetUserIdAndSecContext(&step->user, &step->security);
 	SetUserIdAndSecContext(owner_of_tables(),
-						   step->security | SECURITY_LOCAL_USERID_CHANGE);
+						   step->security | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
 	step->nest_level = cx_roster_pin_path();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

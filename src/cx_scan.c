@@ -129,12 +129,12 @@ cx_scan_end(CxScan *scan)
 
 /*
  * Whether a look-up would not serve the entry to anybody: it has expired, or
- * one of its dependencies has moved.  cache_uid is that of its cache.
+ * one of its dependencies has moved.  cache_deps is that of its cache.
  */
 bool
-cx_scan_is_dead(const CxScanned *e, uint64 cache_uid, TimestampTz now)
+cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 {
-	uint64		key_id = cx_key_of_key(cache_uid, e->key, e->entry.key_len);
+	uint64		key_id = cx_key_of_key(cache_deps, e->key, e->entry.key_len);
 
 	if (e->expires <= now || cx_deps_floor() > e->gen ||
 		pg_atomic_read_u64(&cx_registry_get(e->cache)->gen) > e->gen ||
@@ -142,7 +142,7 @@ cx_scan_is_dead(const CxScanned *e, uint64 cache_uid, TimestampTz now)
 		return true;
 	if (e->entry.flags & CX_ENTRY_SCOPE)
 	{
-		uint64		scope_id = cx_key_of_scope(cache_uid, e->scope,
+		uint64		scope_id = cx_key_of_scope(cache_deps, e->scope,
 											   e->entry.scope_len);
 
 		if (cx_gens_get(CX_GEN_GROUP, scope_id) > e->gen ||

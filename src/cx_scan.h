@@ -30,7 +30,7 @@ typedef struct CxScanned
 extern CxScan *cx_scan_begin(int cache);
 extern bool cx_scan_next(CxScan *scan, CxScanned *entry);
 extern void cx_scan_end(CxScan *scan);
-extern bool cx_scan_is_dead(const CxScanned *entry, uint64 cache_uid,
+extern bool cx_scan_is_dead(const CxScanned *entry, uint64 cache_deps,
 							TimestampTz now);
 
 #endif							/* CX_SCAN_H */

@@ -310,11 +310,13 @@ link_unless_doomed_locked(uint32 n, uint16 tag)
 }
 
 /*
- * Links what a loader returned under view, in place of the identity's entry.
+ * Links what a loader returned under view, in place of the identity's entry,
+ * if the writers of the identity, and patterns (fills), admit it: a pattern's
+ * look at this bucket comes after its mark.
  * A slot that is not linked is the caller's to drop.
  */
 CxLinked
-cx_store_fill(const CxIdent *ident, uint32 n, const CxView *view)
+cx_store_fill(const CxIdent *ident, uint32 n, const CxView *view, CxDep fills)
 {
 	LWLock	   *lock = lock_of((uint32) ident->id);
 	CxDep		mark = {ident->id, CX_DEP_IDENTITY, NULL};
@@ -323,7 +325,7 @@ cx_store_fill(const CxIdent *ident, uint32 n, const CxView *view)
 	CxLinked	result = CX_LINK_REFUSED;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (cx_deps_admits(view, mark))
+	if (cx_deps_admits(view, mark) && cx_deps_admits(view, fills))
 	{
 		bool		taken = find_committed_locked(&place, ident);
 

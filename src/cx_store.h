@@ -71,7 +71,7 @@ typedef enum CxLinked
 } CxLinked;
 
 extern CxLinked cx_store_fill(const CxIdent *ident, uint32 slot,
-							  const CxView *view);
+							  const CxView *view, CxDep fills);
 extern CxLinked cx_store_stage(uint64 id, uint32 slot);
 extern CxPublished cx_store_publish(uint64 id, const CxPublish *p);
 extern bool cx_store_unstage(uint64 id, uint32 slot, uint64 stage_gen);

@@ -280,17 +280,19 @@ store_rows(const char *cache_name, Tuplestorestate *rows, const Prepared *p,
 	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext,
 												  "cachex row",
 												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(per_row);
 	int64		n = 0;
 
+	/* the slot frees its tuple itself, so it is read in the outer context */
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
+		MemoryContext old = MemoryContextSwitchTo(per_row);
+
 		CHECK_FOR_INTERRUPTS();
 		if (store_row(cache_name, slot, p, cost_us))
 			n++;
+		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_row);
 	}
-	MemoryContextSwitchTo(old);
 	ExecDropSingleTupleTableSlot(slot);
 	return n;
 }

@@ -306,9 +306,14 @@ rows_changed(Firing *f, Tuplestorestate *old_rows, Tuplestorestate *new_rows,
 		f->every_update = true;
 	while (!f->cleared || f->spec.ntags > 0)
 	{
-		TupleTableSlot *old_row = next_row(old_rows, old_slot);
-		TupleTableSlot *new_row = next_row(new_rows, new_slot);
+		TupleTableSlot *old_row;
+		TupleTableSlot *new_row;
 
+		/* the slots free their tuples themselves */
+		MemoryContextSwitchTo(old_context);
+		old_row = next_row(old_rows, old_slot);
+		new_row = next_row(new_rows, new_slot);
+		MemoryContextSwitchTo(row_context);
 		if (!old_row && !new_row)
 			break;
 		CHECK_FOR_INTERRUPTS();

@@ -92,20 +92,6 @@ PG_FUNCTION_INFO_V1(cachex_unwatch);
 
 /* ---- pg_trigger ---- */
 
-/* InvalidOid where there is none, as while the extension is dropped. */
-static Oid
-on_change_function(void)
-{
-	Oid			schema = get_namespace_oid("cachex", true);
-
-	if (!OidIsValid(schema))
-		return InvalidOid;
-	return GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-						   CStringGetDatum("on_change"),
-						   PointerGetDatum(buildoidvector(NULL, 0)),
-						   ObjectIdGetDatum(schema));
-}
-
 static Found *
 read_trigger(Relation pg_trigger, HeapTuple tuple)
 {
@@ -134,7 +120,7 @@ static List *
 find_triggers(Oid trigger, Oid relid)
 {
 	bool		by_oid = OidIsValid(trigger);
-	Oid			function = on_change_function();
+	Oid			function = cx_catalog_on_change();
 	List	   *found = NIL;
 	Relation	rel;
 	ScanKeyData key;
@@ -196,7 +182,7 @@ clear_named(List *triggers)
 
 	foreach(lc, triggers)
 	{
-		if (OidIsValid(cx_catalog_relation()))
+		if (OidIsValid(cx_catalog_table("cache_definition")))
 			cx_watch_clear(((Found *) lfirst(lc))->cache);
 	}
 }

@@ -138,8 +138,8 @@ one_core() {
 tps() {
 	local server=$1 clients=$2 seconds=$3
 	shift 3
-	cx_client "$server" "${PIN[@]}" pgbench -n -c "$clients" -j "$clients" -T "$seconds" \
-		"$@" 2>/dev/null </dev/null | sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
+	cx_client "$server" "${PIN[@]}" pgbench -n -c "$clients" -j "$clients" \
+		-T "$seconds" "$@" 2>/dev/null </dev/null | sed -n 's/^tps = \([0-9.]*\) .*/\1/p'
 }
 
 # ---- the targets ----
@@ -250,6 +250,8 @@ client() {
 	ratio P5 'prepared get; SELECT of a parameter' "$get" "${T[text]}" us '<=' 1.05
 	ratio P6 'prepared get; prepared primary key' "$get" "${T[table]}" us \
 		'<=' 0.90
+	printf 'P6: no less than %.3f, the SELECT of a parameter, can be reached.\n' \
+		"$(calc "${T[text]} / ${T[table]}")" >>"$CX_TMP/notes"
 	ratio P7 'fetch_many of 100, a key; prepared get' \
 		"$(calc "${T[many]} / 100")" "$get" us '<=' 1/25
 }
@@ -428,11 +430,12 @@ expiry() {
 	expiry_hits
 }
 
-# A client's hits while entries expire: those that lie in the window.
+# A client's hits while entries expire: those that lie in the window. Those
+# outside of it are shown as the peer: what the machine does to anybody.
 expiry_hits() {
-	local i job p999
-	rm -f "$CX_TMP"/log.*
+	local i job p999 outside
 	script get '\set k random(1, 1000)' "SELECT cachex.get('client', :k);"
+	rm -f "$CX_TMP"/log.*
 	for ((i = 0; i < ROUNDS; i++)); do
 		run_sql db 'CALL expire()' >"$CX_TMP/window" &
 		job=$!
@@ -440,17 +443,25 @@ expiry_hits() {
 			--log-prefix="$CX_TMP/log" >/dev/null 2>&1 </dev/null
 		wait "$job" || give_up 'P14 failed'
 		awk 'NR == FNR { began = $1; ended = $2; next }
-			{ t = $5 + $6 / 1e6 }
-			t >= began && t - $3 / 1e6 <= ended { print $3 / 1000 }
-		' "$CX_TMP/window" "$CX_TMP"/log.*
+			{
+				t = $5 + $6 / 1e6
+				print (t >= began && t - $3 / 1e6 <= ended ? "in" : "out"), \
+					$3 / 1000
+			}' "$CX_TMP/window" "$CX_TMP"/log.*
 		rm -f "$CX_TMP"/log.*
 	done >"$CX_TMP/latency"
-	p999=$(sort -g "$CX_TMP/latency" | awk '{ v[NR] = $1 }
-		END { if (NR) print v[int(NR * 0.999 + 0.999)] }')
+	p999=$(p999 in)
+	outside=$(p999 out)
 	[ -n "$p999" ] || give_up 'P14: no hit in any window'
-	row P14 'p99.9 of hits meanwhile, ms' "$(shown "$p999" ms)" - "$p999" '<=' 1
-	printf 'P14: p99.9 of %d hits.\n' "$(wc -l <"$CX_TMP/latency")" \
-		>>"$CX_TMP/notes"
+	row P14 'p99.9 of hits meanwhile; at other times' "$(shown "$p999" ms)" \
+		"$(shown "$outside" ms)" "$p999" '<=' 1
+	printf 'P14: p99.9 of %d hits, in ms and not a ratio.\n' \
+		"$(grep -c '^in' "$CX_TMP/latency")" >>"$CX_TMP/notes"
+}
+
+p999() {
+	awk -v where="$1" '$1 == where { print $2 }' "$CX_TMP/latency" | sort -g |
+		awk '{ v[NR] = $1 } END { if (NR) print v[int(NR * 0.999 + 0.999)] }'
 }
 
 # ---- all of it ----

@@ -1,8 +1,11 @@
 -- The first file: the extension, and what the other files use.
 
 -- Objects of somebody else in its place: it is not created around them.
+-- (From 18 on the server names the line of the script.)
 CREATE SCHEMA cachex;
+\set SHOW_CONTEXT never
 CREATE EXTENSION cachex;
+\set SHOW_CONTEXT errors
 DROP SCHEMA cachex;
 
 CREATE EXTENSION cachex;
