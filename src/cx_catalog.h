@@ -28,8 +28,8 @@ typedef struct CxCache
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
 	uint64		uid;			/* the number's, when the row was read */
-	uint64		deps;			/* of database and name: what the identities of
-								 * its dependencies are made of */
+	uint64		deps;			/* of database and name: what the identities
+								 * of its dependencies are made of */
 	CxSharedCache *shared;
 } CxCache;
 

@@ -341,9 +341,10 @@ cx_cache_before_commit(bool prepare)
 	if (prepare)
 		refuse_prepare();
 	cx_commit_begin(prepare);
+
 	/*
-	 * A pattern appends the keys that it finds, marked.  A prepared one has no
-	 * later moment to look again, so it clears the cache.
+	 * A pattern appends the keys that it finds, marked.  A prepared one has
+	 * no later moment to look again, so it clears the cache.
 	 */
 	for (uint32 n = 0; n < cx_pending_count(); n++)
 	{

@@ -117,7 +117,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 				DestReceiver *dest, QueryCompletion *qc)
 {
 	ProcessUtility_hook_type next =
-		prev_process_utility ? prev_process_utility : standard_ProcessUtility;
+	prev_process_utility ? prev_process_utility : standard_ProcessUtility;
 	Oid			db = InvalidOid;
 
 	if (cx_preloaded)

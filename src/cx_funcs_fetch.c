@@ -35,7 +35,7 @@ typedef enum FetchMode
 	FETCH_NORMAL,
 	FETCH_BYPASS,				/* neither read nor fill */
 	FETCH_REFRESH,				/* load in any case, and fill */
-	FETCH_CACHED					/* never load */
+	FETCH_CACHED				/* never load */
 } FetchMode;
 
 /* One call: what is asked for, and how it is computed. */
@@ -44,7 +44,7 @@ typedef struct Fetch
 	CxAsk		ask;
 	char		cache[NAMEDATALEN];
 	uint64		cache_uid;
-	FetchMode		mode;
+	FetchMode	mode;
 	Oid			type;			/* of the result */
 	const char *query;			/* NULL: there is none */
 	const char *function;		/* the cache's loader, when it is the query */

@@ -41,7 +41,7 @@ static MemoryContext context = NULL;
 static CxOp *ops = NULL;
 static uint32 nops = 0;
 static uint32 max_ops = 0;
-static lastop_hash *last_ops = NULL;
+static lastop_hash * last_ops = NULL;
 static uint32 last_invalidation = CX_OP_NONE;
 
 /* level_start[i] is the length of the log when level i + 1 began. */

@@ -54,6 +54,7 @@ static const struct
 	const char *name;
 	int			n;
 }			tranches[] =
+
 {
 	{"cachex_table", 128},
 	{"cachex_deps", 64},

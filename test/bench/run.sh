@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the targets of design/performance.md, each beside its peer in the
+# Measures the performance targets P1 to P20, each beside its peer in the
 # same run, and prints one table; what falls short is shown.
 # usage: test/bench/run.sh
 #   BENCH_ROUNDS=n: rounds of everything (5); figures are their medians
@@ -307,7 +307,7 @@ full_memory() {
 	EOF
 	ratio P10 'put into a full memory, net; with room' \
 		"$(net put base 50000)" "$room" ns '<=' 2.0
-	# memcached 1.6, measured in the same way: performance.md.
+	# What memcached takes for the same entries: a constant, measured once.
 	ratio P17 'bytes an entry with TTL; memcached' \
 		"$(calc "$bytes / $entries")" 202 B '<=' 1.25
 }
