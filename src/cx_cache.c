@@ -23,6 +23,7 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_like.h"
 #include "cx_make.h"
 
 /* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
@@ -91,6 +92,10 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 		if (!cx_deps_admits(&ask->view, dep))
 			return false;
 	}
+	/* a pattern names keys that were not there as well */
+	dep.id = cx_key_of_fills(cache->deps);
+	if (!cx_deps_admits(&ask->view, dep))
+		return false;
 	dep.kind = CX_DEP_IDENTITY;
 	dep.id = ident->id;
 	return cx_deps_admits(&ask->view, dep);
@@ -126,6 +131,25 @@ cx_cache_patterns_since(const CxAsk *ask, uint64 gen)
 	return cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
 }
 
+/* Whether a pattern of this transaction's after operation n matches the key. */
+static bool
+own_pattern_after(const CxAsk *ask, uint32 n)
+{
+	const CxIdent *ident = &ask->ident;
+	uint32		like = cx_pending_last(cx_key_of_fills(ask->cache->deps));
+
+	while (like != CX_OP_NONE && (n == CX_OP_NONE || like > n))
+	{
+		CxOp	   *op = cx_pending_get(like);
+
+		if (cx_like_match(ident->key, ident->key_len, op->u.like.pattern,
+						  strlen(op->u.like.pattern)))
+			return true;
+		like = op->before;
+	}
+	return false;
+}
+
 /* Whether this transaction has invalidated a dependency after operation n. */
 static bool
 own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
@@ -133,7 +157,7 @@ own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
 	const CxIdent *ident = &ask->ident;
 
 	if (cx_pending_later(cx_key_of_cache(ask->cache->deps), n) ||
-		cx_pending_later(ident->key_id, n))
+		cx_pending_later(ident->key_id, n) || own_pattern_after(ask, n))
 		return true;
 	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||
 							 cx_pending_later(ident->scope_id, n)))

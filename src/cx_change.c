@@ -269,14 +269,17 @@ uint64
 cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 {
 	CxOp	   *op;
+	char	   *copy;
 
 	if (!cx_catalog_usable(cache))
 		return 0;
 	(void) GetTopTransactionId();
+	copy = cx_pending_strdup(pattern);
 	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->deps));
 	op->cache = (uint16) cache->number;
 	op->u.like.deps = cache->deps;
-	op->u.like.pattern = cx_pending_strdup(pattern);
+	op->u.like.pattern = copy;
+	cx_commit_mark_if_late(op);
 	return match_keys(op->cache, cache->deps, pattern, false);
 }
 

@@ -21,7 +21,6 @@
 
 static bool begun = false;		/* marks may stand */
 static bool ending = false;		/* the callback before the commit has run */
-static uint64 my_gen = 0;		/* drawn before the commit */
 static uint64 my_xid = 0;		/* with CX_XID_PREPARED while preparing */
 
 /* ---- marks ---- */
@@ -54,7 +53,6 @@ cx_commit_begin(bool prepare)
 	ending = true;
 	if (!cx_pending_any || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
-	my_gen = cx_gens_next();
 	my_xid = cx_deps_full_xid(GetTopTransactionIdIfAny());
 	if (prepare)
 		my_xid |= CX_XID_PREPARED;
@@ -120,6 +118,42 @@ is_overtaken(uint32 n, int ntags, const uint64 *tag_id)
 	return false;
 }
 
+/*
+ * Whether somebody who completed after this transaction has moved a dependency
+ * of a write already: the write must not come after him.
+ */
+static bool
+others_came_first(const CxOp *op, int ntags, const uint64 *tag_id,
+				  uint64 latest)
+{
+	CxDep		dep = {op->u.write.key_id, CX_DEP_KEY, NULL};
+
+	/* the usual case: nobody has completed since */
+	if (cx_deps_latest() == latest)
+		return false;
+	if (cx_deps_overtaken(dep, my_xid, latest))
+		return true;
+	dep.id = op->u.write.cache_id;
+	if (cx_deps_overtaken(dep, my_xid, latest))
+		return true;
+	if (op->u.write.scope_id != 0)
+	{
+		dep.id = op->u.write.scope_id;
+		if (cx_deps_overtaken(dep, my_xid, latest))
+			return true;
+		dep.id = op->u.write.scoped_key_id;
+		if (cx_deps_overtaken(dep, my_xid, latest))
+			return true;
+	}
+	for (int i = 0; i < ntags; i++)
+	{
+		dep.id = tag_id[i];
+		if (cx_deps_overtaken(dep, my_xid, latest))
+			return true;
+	}
+	return false;
+}
+
 /* Whether an invalidation overtook an update: see CxBase. */
 static bool
 is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
@@ -134,6 +168,7 @@ is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
 		return true;
 	/* a pattern finds only keys that are there */
 	if (op->u.write.base_gen == CX_BASE_ABSENT &&
+		cx_pending_last(op->u.write.fills_id) == CX_OP_NONE &&
 		cx_gens_get(CX_GEN_GROUP, op->u.write.fills_id) > gen)
 		return true;
 	if (op->u.write.scope_id != 0 &&
@@ -158,16 +193,12 @@ publish(uint32 n, uint64 latest)
 	int			ntags = 0;
 	bool		beaten;
 
-	/*
-	 * The generation first: what moves after the tests makes it dead.  Where
-	 * this transaction moves nothing itself it is one from before the commit,
-	 * so that what others moved meanwhile counts as later.
-	 */
-	p.gen = cx_pending_last_invalidation() == CX_OP_NONE ? my_gen
-		: cx_gens_next();
 	if (op->u.write.has_tags && op->u.write.slot != CX_NONE)
 		ntags = cx_store_staged_tags(op->id, op->u.write.slot,
 									 op->u.write.stage_gen, tag_id);
+
+	/* the generation first: what moves after the tests makes it dead */
+	p.gen = cx_gens_next();
 	beaten = is_beaten(op, ntags, tag_id);
 	p.mark = dep_of(op);
 	p.xid = my_xid;
@@ -175,7 +206,8 @@ publish(uint32 n, uint64 latest)
 	p.slot = op->u.write.slot;
 	p.stage_gen = op->u.write.stage_gen;
 	p.base_gen = op->u.write.base_gen;
-	p.publish = !beaten && !is_overtaken(n, ntags, tag_id);
+	p.publish = !beaten && !is_overtaken(n, ntags, tag_id) &&
+		!others_came_first(op, ntags, tag_id, latest);
 	result = cx_store_publish(op->id, &p);
 	if (beaten || result == CX_PUBLISH_CONFLICT)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);

@@ -37,8 +37,7 @@ typedef struct Line
 	uint64		xid[MEMBERS];	/* 0 = free */
 	uint64		latest[MEMBERS];
 	uint32		hash[MEMBERS];
-	uint32		over_count;		/* plain writers in doubt without a place */
-	uint32		unused;
+	uint64		over_count;		/* plain writers in doubt without a place */
 	uint64		over_min;		/* bounds of their xids */
 	uint64		over_max;
 	uint64		over_prepared;	/* greatest prepared one without a place */
@@ -50,7 +49,7 @@ StaticAssertDecl(sizeof(Line) == 128, "a line of writers is two cache lines");
 
 typedef struct Deps
 {
-	/* Read by every hit, written by writers' commits only. */
+	/* read by every hit, written by writers' commits only */
 	pg_atomic_uint32 in_doubt;	/* transactions with marks */
 	pg_atomic_uint32 prepared;	/* marks of prepared transactions */
 	pg_atomic_uint64 max_xid;	/* greatest xid that ever marked */
@@ -417,6 +416,27 @@ cx_deps_admits(const CxView *view, CxDep dep)
 	return false;
 }
 
+/* A plain writer of dep that is seen and not through with its commit, or 0. */
+TransactionId
+cx_deps_unfinished(const CxView *view, CxDep dep)
+{
+	Line	   *line = line_of(dep.id);
+	TransactionId found = InvalidTransactionId;
+
+	LWLockAcquire(lock_of(dep.id), LW_SHARED);
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->latest[i] == 0 &&
+			line->hash[i] == member_tag(dep.id) &&
+			(line->xid[i] & CX_XID_PREPARED) == 0 && sees(view, line->xid[i]))
+			found = (TransactionId) line->xid[i];
+	}
+	if (line->over_count > 0 && sees(view, line->over_min))
+		found = (TransactionId) line->over_min;
+	LWLockRelease(lock_of(dep.id));
+	return found;
+}
+
 /* ---- writers ---- */
 
 /*
@@ -484,7 +504,7 @@ cx_deps_mark(CxDep dep, uint64 xid)
 		pg_atomic_fetch_add_u64(&deps->overflows, 1);
 }
 
-/* The member that is xid's mark for dep, or -1 when it overflowed. */
+/* The member that is xid's mark for dep, or -1: it overflowed. */
 static int
 find_mark_locked(const Line *line, CxDep dep, uint64 xid)
 {
@@ -529,6 +549,25 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 	LWLockRelease(lock_of(dep.id));
 }
 
+/* Whether a writer that completed after latest was resolved before xid. */
+bool
+cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
+{
+	Line	   *line = line_of(dep.id);
+	bool		overtaken;
+
+	LWLockAcquire(lock_of(dep.id), LW_SHARED);
+	overtaken = line->floor_latest > latest;
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->xid[i] != xid &&
+			line->hash[i] == member_tag(dep.id) && line->latest[i] > latest)
+			overtaken = true;
+	}
+	LWLockRelease(lock_of(dep.id));
+	return overtaken;
+}
+
 /* The transaction has aborted. Once for each mark. */
 void
 cx_deps_unmark(CxDep dep, uint64 xid)
@@ -551,7 +590,6 @@ cx_deps_unmark(CxDep dep, uint64 xid)
 void
 cx_deps_counts(CxDepsCounts *counts)
 {
-	counts->lines = (uint64) deps->nlines * PARTITIONS;
 	counts->in_doubt = pg_atomic_read_u32(&deps->in_doubt);
 	counts->prepared = pg_atomic_read_u32(&deps->prepared);
 	counts->overflows = pg_atomic_read_u64(&deps->overflows);

@@ -56,19 +56,20 @@ extern bool cx_deps_view(CxView *view, Snapshot snapshot);
 extern bool cx_deps_quiet(void);
 extern bool cx_deps_settled(const CxView *view);
 extern bool cx_deps_admits(const CxView *view, CxDep dep);
+extern TransactionId cx_deps_unfinished(const CxView *view, CxDep dep);
 
 /* Writers */
 extern uint64 cx_deps_full_xid(TransactionId xid);
 extern void cx_deps_begin(uint64 xid);
 extern void cx_deps_mark(CxDep dep, uint64 xid);
 extern void cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest);
+extern bool cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest);
 extern void cx_deps_unmark(CxDep dep, uint64 xid);
 extern void cx_deps_end(void);
 extern uint64 cx_deps_latest(void);
 
 typedef struct CxDepsCounts
 {
-	uint64		lines;			/* sets of writers */
 	uint64		in_doubt;		/* transactions between mark and resolve */
 	uint64		prepared;		/* marks of prepared transactions */
 	uint64		overflows;		/* marks that found no place of their own */

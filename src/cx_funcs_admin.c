@@ -411,6 +411,11 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 	limits.bytes = (uint64) row_bigint(new, desc, "max_memory", -1);
 	cx_cache_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
 						 &limits);
+	/* under another name or identifier it is another cache */
+	if (strcmp(row_string(old, desc, "name"), name) != 0 ||
+		row_bigint(old, desc, "id", 0) != row_bigint(new, desc, "id", 0))
+		cx_cache_row_changed(CX_OP_ROW_DELETED,
+							 row_bigint(old, desc, "id", 0), NULL);
 	/* what one kind of cache keeps is no answer in the other */
 	if (strcmp(row_string(old, desc, "consistency"),
 			   row_string(new, desc, "consistency")) != 0 ||

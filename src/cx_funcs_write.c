@@ -13,6 +13,7 @@
 #include "catalog/pg_type_d.h"
 #include "common/int.h"
 #include "fmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
@@ -64,27 +65,45 @@ parse_condition(FunctionCallInfo fcinfo, int n)
 			 errhint("Valid values are absent and present.")));
 }
 
-/*
- * Waits for the key and looks at it under a snapshot of its own, since the
- * caller's may be older than the wait.  The hit holds the slot.
- */
-static void
-begin_change(Change *c)
-{
-	cx_keylock_acquire(c->ask.cache, c->ask.ident.id);
-	PushActiveSnapshot(GetLatestSnapshot());
-	c->ask.usable = cx_catalog_usable(c->ask.cache) &&
-		cx_deps_view(&c->ask.view, GetActiveSnapshot());
-	c->status = cx_cache_base(&c->ask, &c->hit, &c->base);
-	PopActiveSnapshot();
-	if (c->status == CX_DEAD)
-		c->status = CX_MISS;
-}
-
 static inline bool
 is_there(const Change *c)
 {
 	return c->status == CX_HIT || c->status == CX_NEGATIVE;
+}
+
+
+/* Looks at the key under a snapshot of now. The hit holds the slot. */
+static TransactionId
+look_now(Change *c)
+{
+	CxDep		identity = {c->ask.ident.id, CX_DEP_IDENTITY, NULL};
+	TransactionId unfinished = InvalidTransactionId;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	c->ask.usable = cx_catalog_usable(c->ask.cache) &&
+		cx_deps_view(&c->ask.view, GetActiveSnapshot());
+	c->status = cx_cache_base(&c->ask, &c->hit, &c->base);
+	if (c->ask.usable && !is_there(c))
+		unfinished = cx_deps_unfinished(&c->ask.view, identity);
+	PopActiveSnapshot();
+	return unfinished;
+}
+
+/*
+ * Waits for the key and looks at it as it is now, since the caller's snapshot
+ * may be older than the wait.  A plain put that can be seen but is not yet in
+ * place is waited for, by its transaction's lock.
+ */
+static void
+begin_change(Change *c)
+{
+	TransactionId unfinished;
+
+	cx_keylock_acquire(c->ask.cache, c->ask.ident.id);
+	while (TransactionIdIsValid(unfinished = look_now(c)))
+		XactLockTableWait(unfinished, NULL, NULL, XLTW_None);
+	if (c->status == CX_DEAD)
+		c->status = CX_MISS;
 }
 
 /* A question about a key that is going to change. */

@@ -216,10 +216,12 @@ cx_pending_forget(void)
 	cx_pending_any = false;
 }
 
-/* A copy that lives as long as the log; there must be an operation in it. */
+/* A copy that lives as long as the log. */
 char *
 cx_pending_strdup(const char *s)
 {
+	if (context == NULL)
+		create_log();
 	return MemoryContextStrdup(context, s);
 }
 

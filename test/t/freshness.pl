@@ -17,7 +17,9 @@ my $seconds = run_seconds();
 $seconds = 2 if $seconds < 2;
 
 my $node = start_server('fresh', 'max_prepared_transactions = 20', 'max_connections = 60',
-	'synchronous_commit = off');
+	'synchronous_commit = off',
+	# when a fault is found its prepared transaction stays
+	"lock_timeout = '10s'");
 
 # kind, how a reader asks, how a writer invalidates (before or after the
 # write, both are allowed).  Expressions of i (the item) and v (its version).
