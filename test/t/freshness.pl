@@ -53,6 +53,11 @@ my @kinds = (
 	[ 'put',
 		q{cachex.fetch('fresh', 'put' || i, q, ARRAY['put', i::text])},
 		q{PERFORM cachex.put('fresh', 'put' || i, to_jsonb(v))} ],
+	# many tags make a look-up long
+	[ 'tagged',
+		q{cachex.fetch('fresh', 'tagged' || i, q, ARRAY['tagged', i::text])},
+		q{PERFORM cachex.put('fresh', 'tagged' || i, to_jsonb(v), tags =>
+		  (SELECT array_agg('tagged' || t) FROM generate_series(1, 64) AS t))} ],
 	[ 'update',
 		q{cachex.fetch('fresh', 'update' || i, q, ARRAY['update', i::text])},
 		q{PERFORM cachex.update('fresh', 'update' || i,
@@ -74,8 +79,8 @@ my @kinds = (
 my $only = $ENV{CACHEX_TEST_KINDS} // '';
 @kinds = grep { $_->[0] =~ /$only/ } @kinds;
 # Values cannot be prepared, so those kinds come last.
-my @values = grep { $_->[0] =~ /^(put|update|take)$/ } @kinds;
-@kinds = grep { $_->[0] !~ /^(put|update|take)$/ } @kinds;
+my @values = grep { $_->[0] =~ /^(put|tagged|update|take)$/ } @kinds;
+@kinds = grep { $_->[0] !~ /^(put|tagged|update|take)$/ } @kinds;
 my $nprepared = @kinds;
 push @kinds, @values;
 
@@ -129,12 +134,12 @@ DECLARE
 	now bigint;
 BEGIN
 	-- not what needs the version, or locks (the other order deadlocks)
-	IF first AND k NOT IN ('put', 'update', 'take') THEN
+	IF first AND k NOT IN ('put', 'tagged', 'update', 'take') THEN
 		PERFORM invalidate(k, i, NULL);
 	END IF;
 	UPDATE item SET v = v + 1 WHERE kind = k AND item.i = write.i
 	RETURNING v INTO now;
-	IF NOT first OR k IN ('put', 'update', 'take') THEN
+	IF NOT first OR k IN ('put', 'tagged', 'update', 'take') THEN
 		PERFORM invalidate(k, i, now);
 	END IF;
 END \$f\$;
