@@ -364,25 +364,18 @@ cx_store_stage(uint64 id, uint32 n)
 	return result;
 }
 
-typedef enum Base
-{
-	BASE_EXPECTED,
-	BASE_CONFLICT,				/* another entry than the writer's base */
-	BASE_NEWER					/* a later writer has been here before us */
-} Base;
-
 /*
  * Unlinks all committed entries of an identity's hash.  The hash has 48 bits
  * here; an entry of another identity that shares them is lost, no more.
+ * Returns whether what was there is what the writer started from, and no
+ * later writer has been here before.
  */
-static Base
+static bool
 unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 {
 	CxPlace		place;
-	Base		base = BASE_EXPECTED;
+	bool		as_expected = !cx_deps_overtaken(p->mark, p->xid, p->latest);
 
-	if (cx_deps_overtaken(p->mark, p->xid, p->latest))
-		return BASE_NEWER;
 	start(&place, (uint32) id);
 	while (unlinked->n < MAX_UNLINKED &&
 		   cx_bucket_match(&place, tag_of(id), (uint32) id))
@@ -392,11 +385,11 @@ unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 		if (slot->flags & CX_SLOT_STAGED)
 			continue;
 		if (p->base_gen != CX_BASE_ANY && p->base_gen != slot->gen)
-			base = BASE_CONFLICT;
+			as_expected = false;
 		unlinked->slot[unlinked->n++] = unlink_locked(&place);
 		start(&place, (uint32) id);
 	}
-	return base;
+	return as_expected;
 }
 
 /*
@@ -412,18 +405,16 @@ cx_store_publish(uint64 id, const CxPublish *p)
 	CxPlace		place;
 	int			cache;
 	int			replaced;
-	Base		base;
 	CxPublished result = CX_PUBLISHED;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	base = unlink_base_locked(id, p, &unlinked);
-	if (base == BASE_CONFLICT)
+	if (!unlink_base_locked(id, p, &unlinked))
 		result = CX_PUBLISH_CONFLICT;
 	replaced = unlinked.n;
 	cache = replaced > 0 ? cx_slot(unlinked.slot[0])->cache : 0;
 	if (!find_staged_locked(&place, (uint32) id, p->slot, p->stage_gen))
 		result = result == CX_PUBLISHED ? CX_PUBLISH_GONE : result;
-	else if (base == BASE_EXPECTED && p->publish)
+	else if (result == CX_PUBLISHED && p->publish)
 	{
 		cx_slot(p->slot)->gen = p->gen;
 		cx_slot(p->slot)->flags &= ~CX_SLOT_STAGED;
