@@ -246,7 +246,7 @@ parse_action(const char *action)
 	if (strcmp(action, "stale") == 0 || strcmp(action, "refresh") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("action \"%s\" is not implemented yet", action),
+				 errmsg("action \"%s\" is not supported", action),
 				 errhint("Use \"invalidate\" or \"put\".")));
 	fail(psprintf("invalid action \"%s\"", action),
 		 "Use \"invalidate\" or \"put\".");
@@ -261,7 +261,7 @@ check_spec(const CxWatchSpec *spec)
 		!spec->put)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a watch without cache, keys and tags is not implemented yet"),
+				 errmsg("a watch needs a cache, keys or tags"),
 				 errhint("Name a cache, which each change then clears, or keys or tags.")));
 	if (spec->cache == NULL && (spec->nkeys > 0 || spec->put))
 		fail("a watch with keys needs a cache",

@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $seconds = run_seconds();
-$seconds = 2 if $seconds < 2;
+$seconds = 3 if $seconds < 3;
 
 my $node = start_server('fresh', 'max_prepared_transactions = 20', 'max_connections = 60',
 	'synchronous_commit = off',
@@ -198,30 +198,43 @@ my @wide_scripts = (
 
 # The least memory has few places for writers and generations, so that they
 # are shared and overflow; with more every writer has its own.
-foreach my $phase ([ '8MB', \@write_scripts ], [ '64MB', [ @write_scripts, @wide_scripts ] ])
+# Values that are put are ordered by nothing but the cache, so they get a run of
+# their own.
+sub values_only
 {
-	my ($memory, $scripts) = @$phase;
+	return [ map { [ $_->[0], $_->[1] =~ s/random\(0, $nkinds - 1\)/random($nprepared, $nkinds - 1)/gr ] }
+		  grep { $_->[1] !~ /PREPARED/ } @_ ];
+}
+
+my @all_write_scripts = (@write_scripts, @wide_scripts);
+my @phases = ([ 'least memory', '8MB', \@read_scripts, \@write_scripts ],
+	[ 'slow commits', '64MB', \@read_scripts, \@all_write_scripts ]);
+push @phases, [ 'values', '64MB', values_only(@read_scripts), values_only(@all_write_scripts) ]
+  if @values;
+foreach my $phase (@phases)
+{
+	my ($name, $memory, $read, $write) = @$phase;
 	$node->append_conf('postgresql.conf', "cachex.memory = $memory");
 	$node->restart;
-	my $writers_run = pgbench_start($node, clients => 6, seconds => $seconds / 2,
-		scripts => $scripts);
-	my $run = pgbench($node, clients => 8, seconds => $seconds / 2,
-		scripts => \@read_scripts);
+	my $writers_run = pgbench_start($node, clients => 6, seconds => $seconds / @phases,
+		scripts => $write);
+	my $run = pgbench($node, clients => 8, seconds => $seconds / @phases,
+		scripts => $read);
 	pgbench_wait($writers_run);
 
-	is($run->{status}, 0, "$memory: readers always got what their snapshot sees");
-	is($writers_run->{status}, 0, "$memory: so did writers, before and after their commit");
+	is($run->{status}, 0, "$name: readers always got what their snapshot sees");
+	is($writers_run->{status}, 0, "$name: so did writers, before and after their commit");
 
 	my ($hits, $fills, $doubt) = split(/\|/, one($node,
 		q{SELECT sum(hits), sum(fills), sum(refused_doubt) FROM cachex.stats}));
-	note("$memory: $run->{transactions} reading and $writers_run->{transactions}"
+	note("$name: $run->{transactions} reading and $writers_run->{transactions}"
 		  . " writing transactions, $hits hits, $fills fills, $doubt refused, "
 		  . one($node, q{SELECT overflows FROM cachex.memory()}) . ' overflows');
-	cmp_ok($hits, '>', 300 * $seconds, "$memory: there were many hits to judge");
-	cmp_ok($fills, '>', 50 * $seconds, "$memory: there were many fills to go wrong");
-	cmp_ok($writers_run->{transactions}, '>', 20 * $seconds,
-		"$memory: there were many writers");
-	is_idle_and_consistent($node, $memory);
+	cmp_ok($hits, '>', 200 * $seconds, "$name: there were many hits to judge");
+	cmp_ok($fills, '>', 30 * $seconds, "$name: there were many fills to go wrong");
+	cmp_ok($writers_run->{transactions}, '>', 10 * $seconds,
+		"$name: there were many writers");
+	is_idle_and_consistent($node, $name);
 }
 
 # With everybody gone, fresh snapshots are served again.

@@ -105,6 +105,16 @@ foreach my $kind (
 	is($reader->must(ask($i)), '2|2', "slow $name: and stays when the first one is done");
 }
 
+# The second one has the lesser transaction id.
+my $second = session($node);
+$second->must('BEGIN; SELECT pg_current_xact_id()');
+commit_slowly(q{cachex.put('c', 'k<i>', '1')});
+$second->must("UPDATE item SET v = 2 WHERE i = $i; SELECT cachex.put('c', 'k$i', '2'); COMMIT");
+is($reader->must(ask($i)), '2|2', 'slow put, an older transaction id: the second one is visible');
+$writer->receive;
+is($reader->must(ask($i)), '2|2', 'slow put, an older transaction id: and stays');
+$second->close;
+
 # Atomic changes that follow a put.
 commit_slowly(q{cachex.put('c', 'n', '10')});
 is($reader->must(q{SELECT cachex.incr('c', 'n')}), '11',
