@@ -42,7 +42,7 @@ typedef enum CxCounter
 typedef enum CxHistogram
 {
 	CX_LOAD_TIMES,				/* microseconds */
-	CX_HIT_TIMES,				/* nanoseconds, of one hit in 256 */
+	CX_HIT_TIMES,				/* nanoseconds, of one hit in 251 */
 	CX_NHISTOGRAMS
 } CxHistogram;
 

@@ -15,7 +15,9 @@
 #include "cx_guc.h"
 #include "cx_read.h"
 
-#define SAMPLE_EVERY 256		/* hits, for the histogram of hit times */
+#define SAMPLE_EVERY 251		/* look-ups are timed; a prime, so that no
+								 * call of a recurring series is always the
+								 * one */
 
 /* Whether the cache is to be read and filled at all. */
 bool
