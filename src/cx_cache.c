@@ -63,7 +63,10 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 
 /* ---- dependencies ---- */
 
-/* Whether every dependency of an entry admits the caller's snapshot. */
+/*
+ * Whether every dependency of an entry admits the caller's snapshot; the
+ * writers of the identity itself are asked in cx_store.
+ */
 static bool
 all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 {
@@ -94,10 +97,6 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 	}
 	/* a pattern names keys that were not there as well */
 	dep.id = cx_key_of_fills(cache->deps);
-	if (!cx_deps_admits(&ask->view, dep))
-		return false;
-	dep.kind = CX_DEP_IDENTITY;
-	dep.id = ident->id;
 	return cx_deps_admits(&ask->view, dep);
 }
 
@@ -231,11 +230,19 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 			return lookup_own(ask, own, whole, hit);
 	}
 	quiet = cx_deps_quiet();
-	if (!cx_store_find(&ask->ident, whole, hit))
+	if (!cx_store_find(&ask->ident, whole, quiet ? NULL : &ask->view, hit))
 		return CX_MISS;
+	if (quiet && !cx_deps_settled(&ask->view))
+	{
+		/* not as quiet as it seemed */
+		quiet = false;
+		if (!cx_store_find(&ask->ident, whole, &ask->view, hit))
+			return CX_MISS;
+	}
 	if (!has_expired(ask, hit->expires) &&
-		((quiet && cx_deps_settled(&ask->view)) ||
-		 all_admit(ask, hit->entry.ntags, hit->tag_id)) &&
+		(quiet ||
+		 (hit->admitted &&
+		  all_admit(ask, hit->entry.ntags, hit->tag_id))) &&
 		!cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id) &&
 		!(cx_pending_any &&
 		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))

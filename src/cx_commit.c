@@ -53,7 +53,7 @@ cx_commit_begin(bool prepare)
 	ending = true;
 	if (!cx_pending_any || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
-	my_xid = cx_deps_full_xid(GetTopTransactionIdIfAny());
+	my_xid = cx_view_full_xid(GetTopTransactionIdIfAny());
 	if (prepare)
 		my_xid |= CX_XID_PREPARED;
 	cx_deps_begin(my_xid);
@@ -128,8 +128,8 @@ others_came_first(const CxOp *op, int ntags, const uint64 *tag_id,
 {
 	CxDep		dep = {op->u.write.key_id, CX_DEP_KEY, NULL};
 
-	/* the usual case: nobody has completed since */
-	if (cx_deps_latest() == latest)
+	/* for an atomic change, is_beaten says more */
+	if (op->u.write.base_gen != CX_BASE_ANY)
 		return false;
 	if (cx_deps_overtaken(dep, my_xid, latest))
 		return true;
@@ -284,7 +284,7 @@ cx_cache_after_commit(void)
 	ending = false;
 	if (!cx_pending_any)
 		return;
-	latest = cx_deps_latest();
+	latest = cx_view_latest();
 	for (uint32 i = 0; i < n; i++)
 	{
 		CxOp	   *op = cx_pending_get(i);

@@ -22,7 +22,6 @@
 #include "storage/shmem.h"
 #include "utils/snapmgr.h"
 
-#include "cx_compat.h"
 #include "cx_deps.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
@@ -73,7 +72,7 @@ count_lines(Size budget)
 	return (uint32) Min(Max(n, 8), 256);
 }
 
-/* Bytes of shared memory for writers, out of budget bytes for everything. */
+/* Bytes of shared memory, out of budget bytes for everything. */
 Size
 cx_deps_size(Size budget)
 {
@@ -165,26 +164,6 @@ bump_locked(CxDep dep)
 
 /* ---- snapshots ---- */
 
-/* latestCompletedXid; 8 bytes, read without a lock (64-bit platforms). */
-uint64
-cx_deps_latest(void)
-{
-	return U64FromFullTransactionId(*(volatile FullTransactionId *)
-									&TransamVariables->latestCompletedXid);
-}
-
-static inline uint64
-full_xid(TransactionId xid, uint64 base)
-{
-	return base + (int64) (int32) (xid - (uint32) base);
-}
-
-uint64
-cx_deps_full_xid(TransactionId xid)
-{
-	return full_xid(xid, cx_deps_latest());
-}
-
 /*
  * After a start, prepared transactions may hold invalidations whose marks are
  * gone.  Until no snapshot can be older than them nothing is served.
@@ -214,29 +193,8 @@ cx_deps_view(CxView *view, Snapshot snapshot)
 	if (snapshot == NULL || snapshot->snapshot_type != SNAPSHOT_MVCC ||
 		snapshot->takenDuringRecovery)
 		return false;
-	view->snapshot = snapshot;
-	view->base = cx_deps_latest();
-	view->xmin = full_xid(snapshot->xmin, view->base);
-	view->xmax = full_xid(snapshot->xmax, view->base);
+	cx_view_make(view, snapshot);
 	return view->xmin > boot_bound();
-}
-
-/* Whether the snapshot sees that xid has completed; top-level xids only. */
-static bool
-sees(const CxView *view, uint64 xid)
-{
-	Snapshot	s = view->snapshot;
-
-	if (xid >= view->xmax)
-		return false;
-	if (xid < view->xmin)
-		return true;
-	for (uint32 i = 0; i < s->xcnt; i++)
-	{
-		if (s->xip[i] == (TransactionId) xid)
-			return false;
-	}
-	return true;
 }
 
 /*
@@ -318,7 +276,7 @@ settle_prepared(const CxView *view, CxDep dep)
 		uint64		xid = line->xid[i] & ~CX_XID_PREPARED;
 
 		if (line->latest[i] == 0 && (line->xid[i] & CX_XID_PREPARED) &&
-			line->hash[i] == member_tag(dep.id) && sees(view, xid))
+			line->hash[i] == member_tag(dep.id) && cx_view_sees(view, xid))
 		{
 			bump_locked(dep);
 			remember_locked(line, i, xid, view->xmax - 1, line->hash[i]);
@@ -348,7 +306,7 @@ static Verdict
 judge_bounds_locked(const CxView *view, const Line *line)
 {
 	if (line->over_count > 0 && line->over_min < view->xmax &&
-		!(line->over_min == line->over_max && !sees(view, line->over_min)))
+		!(line->over_min == line->over_max && !cx_view_sees(view, line->over_min)))
 		return REFUSED;
 	if (line->over_prepared != 0)
 		return view->xmin > line->over_prepared ? PREPARED_SEEN : REFUSED;
@@ -375,15 +333,15 @@ judge_locked(const CxView *view, const Line *line, CxDep dep)
 			continue;
 		if (line->latest[i] != 0)
 		{
-			if (!sees(view, xid))
+			if (!cx_view_sees(view, xid))
 				return REFUSED;
 		}
 		else if (xid & CX_XID_PREPARED)
 		{
-			if (sees(view, xid & ~CX_XID_PREPARED))
+			if (cx_view_sees(view, xid & ~CX_XID_PREPARED))
 				return PREPARED_SEEN;
 		}
-		else if (sees(view, xid))
+		else if (cx_view_sees(view, xid))
 			return REFUSED;
 		if (line->latest[i] == 0 && dep.kind == CX_DEP_FILLS)
 			return REFUSED;
@@ -428,10 +386,10 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 	{
 		if (line->xid[i] != 0 && line->latest[i] == 0 &&
 			line->hash[i] == member_tag(dep.id) &&
-			(line->xid[i] & CX_XID_PREPARED) == 0 && sees(view, line->xid[i]))
+			(line->xid[i] & CX_XID_PREPARED) == 0 && cx_view_sees(view, line->xid[i]))
 			found = (TransactionId) line->xid[i];
 	}
-	if (line->over_count > 0 && sees(view, line->over_min))
+	if (line->over_count > 0 && cx_view_sees(view, line->over_min))
 		found = (TransactionId) line->over_min;
 	LWLockRelease(lock_of(dep.id));
 	return found;
@@ -517,9 +475,21 @@ find_mark_locked(const Line *line, CxDep dep, uint64 xid)
 	return -1;
 }
 
+static bool
+others_in_doubt_locked(const Line *line, uint64 xid)
+{
+	for (int i = 0; i < MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->latest[i] == 0 && line->xid[i] != xid)
+			return true;
+	}
+	return line->over_count > 0 &&
+		(line->over_min != xid || line->over_max != xid);
+}
+
 /*
  * The transaction has committed and can be seen; latest is what
- * cx_deps_latest() said after that.  Moves dep's generation and remembers the
+ * cx_view_latest() said after that.  Moves dep's generation and remembers the
  * writer.  Once for each mark; must not be called for prepared ones.
  */
 void
@@ -530,6 +500,9 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
 	bump_locked(dep);
+	/* later than any other who is still to be resolved: see overtaken */
+	if (others_in_doubt_locked(line, xid))
+		latest++;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)
 		remember_locked(line, place, xid, latest, line->hash[place]);
@@ -549,7 +522,7 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 	LWLockRelease(lock_of(dep.id));
 }
 
-/* Whether a writer that completed after latest was resolved before xid. */
+/* Whether a writer that may have completed after latest was resolved first. */
 bool
 cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 {

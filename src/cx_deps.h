@@ -12,9 +12,8 @@
 #define CX_DEPS_H
 
 #include "port/atomics.h"
-#include "utils/snapshot.h"
-
 #include "cx_gens.h"
+#include "cx_view.h"
 
 /* How a dependency's generation is kept. */
 typedef enum CxDepKind
@@ -34,15 +33,6 @@ typedef struct CxDep
 	pg_atomic_uint64 *gen;		/* CX_DEP_CACHE only */
 } CxDep;
 
-/* A snapshot, as the protocol needs it: 64-bit xids */
-typedef struct CxView
-{
-	Snapshot	snapshot;
-	uint64		xmin;
-	uint64		xmax;
-	uint64		base;			/* latestCompletedXid when the view was made */
-} CxView;
-
 #define CX_XID_PREPARED (UINT64CONST(1) << 63)	/* in the mark of a prepared
 												 * transaction */
 
@@ -59,14 +49,12 @@ extern bool cx_deps_admits(const CxView *view, CxDep dep);
 extern TransactionId cx_deps_unfinished(const CxView *view, CxDep dep);
 
 /* Writers */
-extern uint64 cx_deps_full_xid(TransactionId xid);
 extern void cx_deps_begin(uint64 xid);
 extern void cx_deps_mark(CxDep dep, uint64 xid);
 extern void cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest);
 extern bool cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest);
 extern void cx_deps_unmark(CxDep dep, uint64 xid);
 extern void cx_deps_end(void);
-extern uint64 cx_deps_latest(void);
 
 typedef struct CxDepsCounts
 {

@@ -187,12 +187,16 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 
 /*
  * Finds the committed entry of an identity, whether it may be served or not.
+ * Its writers replace it under the partition's lock and move no generation, so
+ * they are asked here (view not NULL) whether they admit the snapshot.
  * A small value is copied, else (or when the whole entry is asked for) the
  * slot is held; one at a time, the last one's hold ends here.
  */
 bool
-cx_store_find(const CxIdent *ident, bool whole, CxHit *hit)
+cx_store_find(const CxIdent *ident, bool whole, const CxView *view,
+			  CxHit *hit)
 {
+	CxDep		identity = {ident->id, CX_DEP_IDENTITY, NULL};
 	LWLock	   *lock = lock_of((uint32) ident->id);
 	CxPlace		place;
 	bool		found = false;
@@ -208,6 +212,7 @@ cx_store_find(const CxIdent *ident, bool whole, CxHit *hit)
 			cx_entry_matches(slot, ident, &hit->entry))
 		{
 			copy_hit_locked(cx_bucket_slot(&place), whole, hit);
+			hit->admitted = view == NULL || cx_deps_admits(view, identity);
 			found = true;
 		}
 	}
@@ -374,7 +379,8 @@ static bool
 unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 {
 	CxPlace		place;
-	bool		as_expected = !cx_deps_overtaken(p->mark, p->xid, p->latest);
+	bool		as_expected = p->base_gen != CX_BASE_ANY ||
+	!cx_deps_overtaken(p->mark, p->xid, p->latest);
 
 	start(&place, (uint32) id);
 	while (unlinked->n < MAX_UNLINKED &&

@@ -21,6 +21,7 @@ typedef struct CxHit
 	uint16		charge;			/* chunks */
 	uint8		frequency;
 	uint8		hits;
+	bool		admitted;		/* the identity's writers admit the view */
 	uint32		pinned;			/* slot that is held, or CX_NONE */
 	uint64		tag_id[CX_MAX_TAGS];
 	char		small[CX_SMALL_VALUE];	/* the value, unless pinned */
@@ -54,7 +55,8 @@ extern uint32 cx_store_buckets(uint32 max_entries);
 extern Size cx_store_size(uint32 nbuckets);
 extern void cx_store_init(void *memory, uint32 nbuckets);
 
-extern bool cx_store_find(const CxIdent *ident, bool whole, CxHit *hit);
+extern bool cx_store_find(const CxIdent *ident, bool whole,
+						  const CxView *view, CxHit *hit);
 extern bool cx_store_find_staged(const CxIdent *ident, uint32 slot,
 								 uint64 stage_gen, bool whole, CxHit *hit);
 extern int	cx_store_staged_tags(uint64 id, uint32 slot, uint64 stage_gen,
