@@ -26,8 +26,10 @@
 #include "utils/regproc.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_loader.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
@@ -157,15 +159,41 @@ check_new_name(const char *name, Size len)
 			 errhint("Change it with cachex.alter_cache().")));
 }
 
+/* Raises the errors of a setting's value, given as text; NULL is unset. */
 static void
-check_ttl(FunctionCallInfo fcinfo, int n, const char *name)
+check_value(const char *name, const char *value)
 {
-	CxLife		life = cx_args_life(fcinfo, n, -1);
+	if (value == NULL)
+		return;
+	if (strcmp(name, "ttl") == 0 || strcmp(name, "negative_ttl") == 0)
+	{
+		Datum		interval = DirectFunctionCall3(interval_in,
+												   CStringGetDatum(value),
+												   ObjectIdGetDatum(InvalidOid),
+												   Int32GetDatum(-1));
 
-	if (life.has_ttl && life.ttl_us <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be positive", name)));
+		if (cx_loader_interval_us(DatumGetIntervalP(interval)) <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be positive", name)));
+	}
+	else if (strcmp(name, "max_entries") == 0)
+	{
+		if (DatumGetInt64(DirectFunctionCall1(int8in,
+											  CStringGetDatum(value))) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("max_entries must not be negative"),
+					 errhint("Use null for no limit.")));
+	}
+	else if (strcmp(name, "consistency") == 0)
+	{
+		if (strcmp(value, "exact") != 0 && strcmp(value, "ttl") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for consistency: \"%s\"", value),
+					 errhint("Valid values are exact and ttl.")));
+	}
 }
 
 /* Raises an error for any option: there is none that is known. */
@@ -220,12 +248,10 @@ cachex_create_cache(PG_FUNCTION_ARGS)
 	cx_owner_require_create();
 	args[0] = text_to_cstring(name);
 	check_new_name(args[0], strlen(args[0]));
-	check_ttl(fcinfo, 1, "ttl");
 	if (PG_ARGISNULL(4) || PG_ARGISNULL(5))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("negative_ttl and consistency must not be null")));
-	check_ttl(fcinfo, 4, "negative_ttl");
 	check_options(fcinfo, 7);
 	args[1] = as_text(fcinfo, 1);
 	args[2] = as_text(fcinfo, 2);
@@ -235,6 +261,10 @@ cachex_create_cache(PG_FUNCTION_ARGS)
 	args[5] = as_text(fcinfo, 5);
 	args[6] = PG_ARGISNULL(6) ? NULL : parse_loader(PG_GETARG_OID(6));
 	args[7] = psprintf("%u", GetUserId());
+	check_value("ttl", args[1]);
+	check_value("max_entries", args[2]);
+	check_value("negative_ttl", args[4]);
+	check_value("consistency", args[5]);
 	run_as_owner("INSERT INTO cachex.cache_definition"
 				 " (name, ttl, max_entries, max_memory, negative_ttl,"
 				 "  consistency, loader, owner)"
@@ -344,6 +374,7 @@ cachex_alter_cache(PG_FUNCTION_ARGS)
 		else if (token == WJB_VALUE)
 		{
 			args[1] = setting_value(setting, &v);
+			check_value(setting->name, args[1]);
 			run_as_owner(psprintf("UPDATE cachex.cache_definition"
 								  " SET %s = $2::%s WHERE name = $1",
 								  setting->name, setting->type), 2, args);
