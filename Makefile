@@ -5,6 +5,10 @@ PG_CONFIG ?= pg_config
 MODULE_big = cachex
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c)))
 PG_CPPFLAGS = -I$(srcdir)/src
+# see src/cx_bug.h
+ifdef CX_BUG
+PG_CPPFLAGS += -DCX_BUG=$(CX_BUG)
+endif
 
 EXTENSION = cachex
 DATA = $(sort $(wildcard sql/*--*.sql))

@@ -183,6 +183,11 @@ RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_invalidate_like';
 COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now';
 
+CREATE FUNCTION cachex.invalidate_table(rel regclass)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_invalidate_table';
+COMMENT ON FUNCTION cachex.invalidate_table(regclass) IS 'invalidates every entry whose loader has read a table';
+
 CREATE FUNCTION cachex.clear(cache text DEFAULT NULL, scope text DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_clear';
@@ -211,6 +216,12 @@ CREATE FUNCTION cachex.unwatch(rel regclass) RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_unwatch';
 COMMENT ON FUNCTION cachex.unwatch(regclass) IS
 'drops the triggers of all watches of a table';
+
+CREATE FUNCTION cachex.function_use(function regprocedure,
+	OUT cacheable boolean, OUT reason text, OUT because_of regprocedure)
+RETURNS record LANGUAGE C STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'cachex_function_use';
+COMMENT ON FUNCTION cachex.function_use(regprocedure) IS 'whether an exact cache may keep a result that calls the function; if not, why and because of which function';
 
 -- ---- background ----
 
@@ -307,9 +318,11 @@ CREATE FUNCTION cachex.stats_of_caches(
 	OUT evicted_unread bigint, OUT invalidated bigint, OUT cleared bigint,
 	OUT replaced bigint, OUT too_large bigint, OUT update_conflicts bigint,
 	OUT loader_changed bigint, OUT refused_full bigint,
-	OUT refused_limit bigint, OUT refused_exact bigint,
-	OUT refused_doubt bigint, OUT refused_writes bigint,
-	OUT refused_snapshot bigint, OUT load_ms_avg double precision,
+	OUT refused_limit bigint, OUT refused_doubt bigint,
+	OUT refused_writes bigint, OUT refused_snapshot bigint,
+	OUT refused_unwatched bigint, OUT refused_volatile bigint,
+	OUT refused_function bigint, OUT refused_relation bigint,
+	OUT refused_query bigint, OUT refused_tables bigint, OUT load_ms_avg double precision,
 	OUT load_ms_p50 double precision, OUT load_ms_p95 double precision,
 	OUT load_ms_p99 double precision, OUT hit_us_p50 double precision,
 	OUT hit_us_p99 double precision, OUT time_saved_ms double precision,
@@ -334,7 +347,9 @@ SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
 	round(time_saved_ms::numeric, 3) AS time_saved_ms, fills, puts, expired,
 	evicted, evicted_unread, invalidated, cleared, replaced, too_large,
 	update_conflicts, loader_changed, refused_full, refused_limit,
-	refused_exact, refused_doubt, refused_writes, refused_snapshot,
+	refused_doubt, refused_writes, refused_snapshot, refused_unwatched,
+	refused_volatile, refused_function, refused_relation, refused_query,
+	refused_tables,
 	last_sweep, last_warm, stats_reset
 FROM cachex.stats_of_caches();
 COMMENT ON VIEW cachex.stats IS 'what happened in each cache of this database since stats_reset';

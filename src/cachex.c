@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "cx_collect.h"
 #include "cx_ddl.h"
 #include "cx_guc.h"
 #include "cx_launcher.h"
@@ -29,6 +30,7 @@ _PG_init(void)
 	cx_shmem_install_hooks();
 	cx_xact_register();
 	cx_ddl_install_hooks();
+	cx_collect_install_hooks();
 	cx_sweeper_register();
 	cx_launcher_register();
 }

@@ -5,9 +5,9 @@
  *
  * Order of a look-up: the snapshot exists; the entry is copied; every
  * dependency must admit the snapshot; then no generation may be later than
- * the entry's.  Order of a fill: the entry's generation is drawn; every
- * dependency must admit the snapshot; then it is linked.  src/README.md says
- * why this is exact.
+ * the entry's.  Order of a fill: the entry's generation is drawn, before the
+ * loader runs; every dependency must admit the snapshot, and none may have a
+ * later generation; then it is linked.  src/README.md says why this is exact.
  *
  * Locking: none on entry or return.
  */
@@ -18,13 +18,16 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "utils/inval.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cx_bug.h"
 #include "cx_cache.h"
 #include "cx_counters.h"
 #include "cx_like.h"
 #include "cx_make.h"
+#include "cx_reads.h"
 
 /* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
 #define COARSE_ERROR_US 20000
@@ -68,7 +71,8 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
  * writers of the identity itself are asked in cx_store.
  */
 static bool
-all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
+all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id,
+		  const CxReads *reads)
 {
 	const CxIdent *ident = &ask->ident;
 	const CxCache *cache = ask->cache;
@@ -97,18 +101,22 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id)
 	}
 	/* a pattern names keys that were not there as well */
 	dep.id = cx_key_of_fills(cache->deps);
-	return cx_deps_admits(&ask->view, dep);
+	return cx_deps_admits(&ask->view, dep) &&
+		(reads == NULL || cx_reads_admit(&ask->view, reads));
 }
 
-/* Whether a dependency has moved since a generation was drawn. */
+/*
+ * Whether a dependency has moved since a generation was drawn; reads may be
+ * NULL.
+ */
 bool
 cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
-					 const uint64 *tag_id)
+					 const uint64 *tag_id, const CxReads *reads)
 {
 	const CxIdent *ident = &ask->ident;
 
 	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
-		cx_deps_floor() > gen ||
+		cx_gens_floor() > gen ||
 		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
 		return true;
 	if (ident->has_scope &&
@@ -120,7 +128,7 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
 			return true;
 	}
-	return false;
+	return reads != NULL && cx_reads_moved_since(reads, gen);
 }
 
 /* Whether keys of the cache were invalidated by pattern since then. */
@@ -199,6 +207,8 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 							  op->u.write.stage_gen, whole, hit))
 		return CX_MISS;
 	if (has_expired(ask, hit->expires) ||
+		cx_reads_own(&hit->reads) ||
+		cx_reads_moved_since(&hit->reads, hit->gen) ||
 		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id))
 	{
 		cx_store_release(hit);
@@ -208,11 +218,47 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 }
 
 /*
+ * Whether this transaction must run the loader of an exact entry: in
+ * SERIALIZABLE reading the cache would leave no trace for others to conflict
+ * with.  (READ ONLY DEFERRABLE has a snapshot that needs none.)
+ */
+static bool
+must_execute(void)
+{
+	return IsolationIsSerializable() && !(XactReadOnly && XactDeferrable);
+}
+
+/*
+ * Whether what was read may be the same for this transaction, its writers and
+ * generations aside.  May lock relations.
+ */
+static bool
+may_serve_reads(const CxAsk *ask, const CxHit *hit)
+{
+	const CxReads *reads = &hit->reads;
+
+	/* an entry from before the cache became exact */
+	if (ask->cache->exact && !reads->exact &&
+		(hit->entry.flags & CX_ENTRY_MANUAL) == 0)
+		return false;
+	if (!reads->known)
+		return true;
+	if (cx_reads_own(reads) ||
+		(reads->settings_len > 0 &&
+		 cx_reads_hash_settings(reads) != reads->settings_hash))
+		return false;
+	if (!reads->exact)
+		return true;
+	return !must_execute() && cx_reads_same_names(reads) &&
+		(!IsolationUsesXactSnapshot() || cx_reads_lock(reads));
+}
+
+/*
  * Finds what the caller's snapshot and transaction see under the identity.
  * CX_HIT and CX_NEGATIVE: hit is filled, to be released with
  * cx_store_release; it holds the value of at most CX_SMALL_VALUE bytes, or the
  * slot, or (whole) the slot in any case.  CX_DEAD: only the plain fields of
- * hit are.  Counts nothing.  Raises no error.
+ * hit are.  Counts nothing.  Raises no error of its own.
  */
 CxStatus
 cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
@@ -239,11 +285,16 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		if (!cx_store_find(&ask->ident, whole, &ask->view, hit))
 			return CX_MISS;
 	}
+	/* with relations locked their writers have to be asked after that */
+	if (hit->reads.exact && IsolationUsesXactSnapshot())
+		quiet = false;
 	if (!has_expired(ask, hit->expires) &&
+		may_serve_reads(ask, hit) &&
 		(quiet ||
 		 (hit->admitted &&
-		  all_admit(ask, hit->entry.ntags, hit->tag_id))) &&
-		!cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id) &&
+		  all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads))) &&
+		!cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id,
+							  &hit->reads) &&
 		!(cx_pending_any &&
 		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
 		return status_of(hit);
@@ -253,39 +304,59 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 
 /* ---- fill ---- */
 
+/*
+ * The generation of an entry that is to be filled: to be drawn before its
+ * loader is even planned, so that whatever moves meanwhile makes it dead.
+ */
+uint64
+cx_cache_begin_fill(void)
+{
+	uint64		gen = cx_gens_next();
+
+	/* what moved a generation before has sent its messages before */
+	AcceptInvalidationMessages();
+	return gen;
+}
+
 /* Why a fill must not be stored; CX_NCOUNTERS = nothing against it. */
 static CxCounter
-objection(const CxAsk *ask, const CxNewEntry *entry)
+objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 {
+	const CxReads *reads = entry->reads;
+	bool		exact = reads != NULL && reads->exact;
+
 	if (!ask->usable || !cx_catalog_usable(ask->cache))
 		return CX_REFUSED_SNAPSHOT;
-	if (ask->cache->exact)
-		return CX_REFUSED_EXACT;
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	if (ask->cache->exact && !exact)
+		return CX_REFUSED_QUERY;
+	/* of what an exact entry has read the own writes are known */
+	if (exact ? cx_reads_own(reads)
+		: TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return CX_REFUSED_WRITES;
-	if (!all_admit(ask, entry->ntags, entry->tag_id))
+	if (CX_BUG_IS(CX_BUG_UNCHECKED_FILL))
+		return CX_NCOUNTERS;
+	if (!all_admit(ask, entry->ntags, entry->tag_id, reads) ||
+		cx_cache_moved_since(ask, gen, entry->ntags, entry->tag_id, reads))
 		return CX_REFUSED_DOUBT;
 	return CX_NCOUNTERS;
 }
 
 /*
  * Stores what a loader returned under ask->view, unless something forbids it,
- * which is counted.  frequency is that of a dead entry in its place, or 0.
+ * which is counted.  gen is from cx_cache_begin_fill(); frequency is that of
+ * a dead entry in its place, or 0.
  */
 void
-cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency)
+cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 {
 	CxDep		fills = {cx_key_of_fills(ask->cache->deps), CX_DEP_FILLS, NULL};
 	CxCounter	why;
 	CxLinked	linked;
-	uint64		gen;
 	uint32		n;
 
 	if (ask->cache->number < 0)
 		return;
-	/* first the generation: what moves later makes the entry dead */
-	gen = cx_gens_next();
-	why = objection(ask, entry);
+	why = objection(ask, entry, gen);
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);

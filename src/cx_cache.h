@@ -44,10 +44,12 @@ extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
 						 Size key_len, const char *scope, Size scope_len);
 extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
-								 const uint64 *tag_id);
+								 const uint64 *tag_id, const CxReads *reads);
 extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
-extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint8 frequency);
+extern uint64 cx_cache_begin_fill(void);
+extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen,
+						  uint8 frequency);
 extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
 
 /* Changes of the current transaction: cx_change.c */
@@ -60,6 +62,8 @@ extern void cx_cache_invalidate_tag(const char *tag, Size len);
 extern void cx_cache_clear_scope(CxCache *cache, const char *scope, Size len);
 extern void cx_cache_clear(CxCache *cache);
 extern uint64 cx_cache_invalidate_like(CxCache *cache, const char *pattern);
+extern void cx_cache_table_written(Oid rel, char command);
+extern void cx_cache_invalidate_table(Oid rel);
 extern void cx_cache_row_changed(CxOpKind kind, int64 id,
 								 const CxLimits *limits);
 
@@ -68,6 +72,7 @@ extern void cx_cache_database_dropped(Oid db);
 /* Called by cx_xact */
 extern void cx_cache_before_commit(bool prepare);
 extern void cx_cache_after_commit(void);
+extern void cx_cache_after_locks(void);
 extern void cx_cache_after_prepare(void);
 extern void cx_cache_after_abort(void);
 extern void cx_cache_cut(uint32 n);

@@ -18,6 +18,7 @@
 #include "cx_cache.h"
 #include "cx_commit.h"
 #include "cx_counters.h"
+#include "cx_inval.h"
 #include "cx_like.h"
 #include "cx_make.h"
 #include "cx_scan.h"
@@ -79,7 +80,7 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 
 	op->u.write.base_gen = base->gen;
 	op->u.write.check_gen = base->check_gen;
-	op->u.write.has_tags = entry->ntags > 0;
+	op->u.write.has_deps = entry->ntags > 0 || entry->reads != NULL;
 	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, base->frequency,
 					 ask->now);
 	if (n == CX_NONE)
@@ -283,6 +284,31 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	return match_keys(op->cache, cache->deps, pattern, false);
 }
 
+/*
+ * A relation is about to be written by this transaction: its rows, by a
+ * statement that names it.
+ */
+void
+cx_cache_table_written(Oid rel, char command)
+{
+	int			before = cx_writes_count();
+
+	cx_inval_table(rel, CX_ROWS, command, false);
+	cx_commit_mark_writes_if_late(before);
+}
+
+/* invalidate_table(): all that was read from a table goes. */
+void
+cx_cache_invalidate_table(Oid rel)
+{
+	int			before = cx_writes_count();
+
+	(void) GetTopTransactionId();
+	cx_inval_table(rel, CX_ROWS, CX_COMMAND_INVALIDATE, false);
+	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_INVALIDATE, false);
+	cx_commit_mark_writes_if_late(before);
+}
+
 /* A row of cachex.cache_definition changes with this transaction. */
 void
 cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
@@ -343,7 +369,18 @@ cx_cache_before_commit(bool prepare)
 {
 	if (prepare)
 		refuse_prepare();
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		cx_inval_gather();
 	cx_commit_begin(prepare);
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	{
+		for (int i = 0; i < cx_writes_count(); i++)
+		{
+			/* what is new nobody has read */
+			if (!cx_writes_get(i)->created)
+				cx_commit_mark_write(cx_writes_get(i));
+		}
+	}
 
 	/*
 	 * A pattern appends the keys that it finds, marked.  A prepared one has

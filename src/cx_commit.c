@@ -13,15 +13,19 @@
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
+#include "cx_boot.h"
+#include "cx_bug.h"
 #include "cx_cache.h"
 #include "cx_commit.h"
 #include "cx_counters.h"
 #include "cx_make.h"
+#include "cx_reads.h"
 #include "cx_wake.h"
 
 static bool begun = false;		/* marks may stand */
 static bool ending = false;		/* the callback before the commit has run */
 static uint64 my_xid = 0;		/* with CX_XID_PREPARED while preparing */
+static bool late_left = false;	/* late writes are still to be resolved */
 
 /* ---- marks ---- */
 
@@ -46,12 +50,27 @@ dep_of(const CxOp *op)
 	return dep;
 }
 
+static CxDep
+dep_of_write(const CxWrite *write)
+{
+	CxDep		dep = {cx_rels_id(write->db, write->rel), CX_DEP_RELATION, NULL,
+	CX_ASPECT(write->aspect)};
+
+	return dep;
+}
+
+static uint64
+xid_of_write(const CxWrite *write)
+{
+	return write->late ? my_xid | CX_XID_LATE : my_xid;
+}
+
 /* Before the first mark of a transaction that is about to end. */
 void
 cx_commit_begin(bool prepare)
 {
 	ending = true;
-	if (!cx_pending_any || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
+	if ((!cx_pending_any && !cx_writes_any) || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
 	my_xid = cx_view_full_xid(GetTopTransactionIdIfAny());
 	if (prepare)
@@ -64,8 +83,36 @@ cx_commit_begin(bool prepare)
 void
 cx_commit_mark(CxOp *op)
 {
-	cx_deps_mark(dep_of(op), my_xid);
+	(void) cx_deps_mark(dep_of(op), my_xid);
 	op->marked = true;
+}
+
+/* The same for a relation. */
+void
+cx_commit_mark_write(CxWrite *write)
+{
+	if (CX_BUG_IS(CX_BUG_NO_MARK) || CX_BUG_IS(CX_BUG_LATE_MARK))
+		write->marked = true;
+	else if (cx_deps_mark(dep_of_write(write), xid_of_write(write)))
+		write->marked = true;
+	else if (!cx_boot_hold(my_xid & ~CX_XID_FLAGS))
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("too many prepared transactions have changed definitions"),
+				 errhint("Commit or roll back some of them.")));
+}
+
+/* The writes from number first on, when other marks have been set already. */
+void
+cx_commit_mark_writes_if_late(int first)
+{
+	if (!ending)
+		return;
+	(void) GetTopTransactionId();
+	if (!begun)
+		cx_commit_begin(false);
+	for (int i = first; i < cx_writes_count(); i++)
+		cx_commit_mark_write(cx_writes_get(i));
 }
 
 /*
@@ -156,14 +203,15 @@ others_came_first(const CxOp *op, int ntags, const uint64 *tag_id,
 
 /* Whether an invalidation overtook an update: see CxBase. */
 static bool
-is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
+is_beaten(const CxOp *op, int ntags, const uint64 *tag_id,
+		  const CxReads *reads)
 {
 	uint64		gen = op->u.write.check_gen;
 
 	if (gen == 0)
 		return false;
 	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
-		cx_deps_floor() > gen ||
+		cx_gens_floor() > gen ||
 		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
 		return true;
 	/* a pattern finds only keys that are there */
@@ -180,7 +228,7 @@ is_beaten(const CxOp *op, int ntags, const uint64 *tag_id)
 		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
 			return true;
 	}
-	return false;
+	return cx_reads_moved_since(reads, gen);
 }
 
 static void
@@ -190,16 +238,18 @@ publish(uint32 n, uint64 latest)
 	CxPublish	p;
 	CxPublished result;
 	uint64		tag_id[CX_MAX_TAGS];
+	CxReads		reads;
 	int			ntags = 0;
 	bool		beaten;
 
-	if (op->u.write.has_tags && op->u.write.slot != CX_NONE)
-		ntags = cx_store_staged_tags(op->id, op->u.write.slot,
-									 op->u.write.stage_gen, tag_id);
+	reads.known = false;
+	if (op->u.write.has_deps && op->u.write.slot != CX_NONE)
+		ntags = cx_store_staged(op->id, op->u.write.slot,
+								op->u.write.stage_gen, tag_id, &reads);
 
 	/* the generation first: what moves after the tests makes it dead */
 	p.gen = cx_gens_next();
-	beaten = is_beaten(op, ntags, tag_id);
+	beaten = is_beaten(op, ntags, tag_id, &reads);
 	p.mark = dep_of(op);
 	p.xid = my_xid;
 	p.latest = latest;
@@ -269,9 +319,65 @@ static void
 forget(void)
 {
 	cx_pending_forget();
+	cx_writes_forget();
 	begun = false;
 	ending = false;
+	late_left = false;
 	my_xid = 0;
+}
+
+/* Resolves the writes of relations that are late, or those that are not. */
+static void
+resolve_writes(bool late, uint64 latest)
+{
+	CxRelChange change = {0};
+
+	change.at = GetCurrentTransactionStopTimestamp();
+	change.xid = my_xid;
+	for (int i = 0; i < cx_writes_count(); i++)
+	{
+		CxWrite    *write = cx_writes_get(i);
+
+		if (!write->marked || write->late != late)
+			continue;
+		change.rel = write->cause;
+		change.command = write->command;
+		CX_BUG_PAUSE();
+		if (CX_BUG_IS(CX_BUG_NO_MARK))
+		{
+			cx_rels_bump(dep_of_write(write).id, write->aspect);
+			continue;
+		}
+		if (CX_BUG_IS(CX_BUG_LATE_MARK))
+			(void) cx_deps_mark(dep_of_write(write), xid_of_write(write));
+		cx_deps_resolve(dep_of_write(write), xid_of_write(write), latest);
+		cx_rels_note(cx_rels_id(write->db, write->rel), &change);
+	}
+}
+
+static bool
+has_late_writes(void)
+{
+	for (int i = 0; i < cx_writes_count(); i++)
+	{
+		if (cx_writes_get(i)->late && cx_writes_get(i)->marked)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The transaction's invalidation messages are out and its locks released:
+ * what it has changed late has changed now.
+ */
+void
+cx_cache_after_locks(void)
+{
+	if (!late_left)
+		return;
+	resolve_writes(true, cx_view_latest());
+	cx_deps_end();
+	forget();
 }
 
 /* The transaction has committed and can be seen. */
@@ -282,9 +388,10 @@ cx_cache_after_commit(void)
 	uint32		n = cx_pending_count();
 
 	ending = false;
-	if (!cx_pending_any)
+	if (!cx_pending_any && !cx_writes_any && !cx_writes_ddl)
 		return;
 	latest = cx_view_latest();
+	resolve_writes(false, latest);
 	for (uint32 i = 0; i < n; i++)
 	{
 		CxOp	   *op = cx_pending_get(i);
@@ -308,6 +415,11 @@ cx_cache_after_commit(void)
 	}
 	for (uint32 i = 0; i < n; i++)
 		finish(cx_pending_get(i));
+	if (has_late_writes())
+	{
+		late_left = true;
+		return;
+	}
 	if (begun)
 		cx_deps_end();
 	forget();
@@ -344,9 +456,17 @@ cx_cache_after_abort(void)
 	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
 
 	ending = false;
-	if (!cx_pending_any && !begun)
+	if (!cx_pending_any && !begun && !cx_writes_any && !cx_writes_ddl)
 		return;
 	cx_cache_cut(0);
+	for (int i = 0; i < cx_writes_count() && !prepared; i++)
+	{
+		CxWrite    *write = cx_writes_get(i);
+
+		if (write->marked && !CX_BUG_IS(CX_BUG_NO_MARK) &&
+			!CX_BUG_IS(CX_BUG_LATE_MARK))
+			cx_deps_unmark(dep_of_write(write), xid_of_write(write));
+	}
 	if (begun && !prepared)
 		cx_deps_end();
 	forget();

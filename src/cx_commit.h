@@ -6,10 +6,13 @@
 #define CX_COMMIT_H
 
 #include "cx_pending.h"
+#include "cx_writes.h"
 
 extern void cx_commit_begin(bool prepare);
 extern void cx_commit_mark(CxOp *op);
 extern void cx_commit_mark_if_late(CxOp *op);
+extern void cx_commit_mark_write(CxWrite *write);
+extern void cx_commit_mark_writes_if_late(int first);
 extern void cx_commit_unstage(CxOp *op);
 
 #endif							/* CX_COMMIT_H */

@@ -38,6 +38,18 @@
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
 #endif
 
+#if PG_VERSION_NUM < 170000
+#define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
+#endif
+
+#if PG_VERSION_NUM < 180000
+#define cx_compat_try_lock(tag, mode) \
+	LockAcquireExtended(tag, mode, false, true, false, NULL)
+#else
+#define cx_compat_try_lock(tag, mode) \
+	LockAcquireExtended(tag, mode, false, true, false, NULL, false)
+#endif
+
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif

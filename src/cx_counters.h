@@ -30,10 +30,16 @@ typedef enum CxCounter
 	CX_LOADER_CHANGED,			/* entry of another query or parameters */
 	CX_REFUSED_FULL,			/* no memory could be freed */
 	CX_REFUSED_LIMIT,			/* larger than the cache's own limit */
-	CX_REFUSED_EXACT,			/* a fill in an exact cache */
 	CX_REFUSED_DOUBT,			/* loaded beside an invalidating commit */
 	CX_REFUSED_WRITES,			/* the transaction has written */
 	CX_REFUSED_SNAPSHOT,		/* no snapshot that can be compared */
+	/* what an exact cache does not keep: see cx_judge.h */
+	CX_REFUSED_UNWATCHED,
+	CX_REFUSED_VOLATILE,
+	CX_REFUSED_FUNCTION,
+	CX_REFUSED_RELATION,
+	CX_REFUSED_QUERY,
+	CX_REFUSED_TABLES,
 	CX_NCOUNTERS
 } CxCounter;
 

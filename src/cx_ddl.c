@@ -1,36 +1,74 @@
 /*
  * cx_ddl.c
- *	  Hooks on DDL: a dropped or changed trigger of a watch clears the cache
- *	  that it names; a dropped database gives up its caches; a command that
- *	  wants a database for itself first sends our worker away.
+ *	  Hooks on DDL: what changes the meaning of queries is noted; a table that
+ *	  comes below a watched one is watched; a dropped or changed trigger of a
+ *	  watch clears the cache that it names; a dropped database gives up its
+ *	  caches; a command that wants a database for itself first sends our worker
+ *	  away.
  *
  * Locking: none on entry or return.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/lsyscache.h"
 
 #include "cx_cache.h"
 #include "cx_compat.h"
 #include "cx_ddl.h"
+#include "cx_inval.h"
 #include "cx_launcher.h"
 #include "cx_preload.h"
 #include "cx_watch.h"
+#include "cx_watch_bare.h"
+#include "cx_writes.h"
 
 static object_access_hook_type prev_object_access = NULL;
 static ProcessUtility_hook_type prev_process_utility = NULL;
 
-/* ---- dropped objects ---- */
+/* ---- objects ---- */
+
+/* Whether a type is more than a table's row, which goes with its table. */
+static bool
+is_type_of_its_own(Oid type)
+{
+	Oid			rel = get_typ_typrelid(type);
+
+	if (OidIsValid(rel))
+		return get_rel_relkind(rel) == RELKIND_COMPOSITE_TYPE;
+	return !OidIsValid(get_element_type(type));
+}
+
+/* Notes what changes the meaning of queries, of this transaction's too. */
+static void
+note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
+				int sub_id, void *arg)
+{
+	if (access != OAT_POST_CREATE && access != OAT_POST_ALTER &&
+		access != OAT_DROP && access != OAT_TRUNCATE)
+		return;
+	cx_writes_ddl = true;
+	if (class_id == RelationRelationId && access == OAT_POST_CREATE &&
+		sub_id == 0 && !((ObjectAccessPostCreate *) arg)->is_internal)
+		cx_inval_created(object_id);
+	else if (class_id == TypeRelationId &&
+			 (access == OAT_POST_ALTER ||
+			  (access == OAT_DROP && is_type_of_its_own(object_id))))
+		cx_inval_catalogs();
+}
 
 static void
 object_access(ObjectAccessType access, Oid class_id, Oid object_id,
@@ -38,8 +76,9 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 {
 	if (prev_object_access)
 		prev_object_access(access, class_id, object_id, sub_id, arg);
-	if (!cx_preloaded || IsBinaryUpgrade)
+	if (!cx_preloaded || IsBinaryUpgrade || !IsTransactionState())
 		return;
+	note_definition(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_TRUNCATE)
 		cx_watch_table_truncated(object_id);
 	else if (class_id == TriggerRelationId &&
@@ -110,6 +149,78 @@ may_want(Node *command, Oid db)
 	return cx_compat_owns_database(db, GetUserId());
 }
 
+/* ---- commands on definitions ---- */
+
+/* Whether other objects may have a name now that others had before. */
+static bool
+changes_names(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_RenameStmt:
+		case T_AlterObjectSchemaStmt:
+		case T_AlterDomainStmt:
+		case T_AlterTypeStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Tables that were put below another one are watched if that one is. */
+static void
+adopt_attached(AlterTableStmt *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		RangeVar   *child = NULL;
+		Oid			relid;
+
+		if (cmd->subtype == AT_AttachPartition)
+			child = castNode(PartitionCmd, cmd->def)->name;
+		else if (cmd->subtype == AT_AddInherit)
+			child = command->relation;
+		relid = child ? RangeVarGetRelid(child, NoLock, true) : InvalidOid;
+		if (OidIsValid(relid) && get_rel_relkind(relid) != RELKIND_INDEX &&
+			get_rel_relkind(relid) != RELKIND_PARTITIONED_INDEX)
+			cx_watch_bare_adopt(relid);
+	}
+}
+
+static void
+adopt_created(int first)
+{
+	for (int i = first; i < cx_writes_count(); i++)
+	{
+		CxWrite    *write = cx_writes_get(i);
+
+		if (write->created && get_rel_relkind(write->rel) != '\0')
+			cx_watch_bare_adopt(write->rel);
+	}
+}
+
+/* After a command that changes definitions; before is as it was then. */
+static void
+definitions_changed(Node *command, int before)
+{
+	bool		attaches = IsA(command, AlterTableStmt);
+
+	if (!IsTransactionState())
+		return;
+	if (changes_names(command))
+		cx_inval_catalogs();
+	if (!attaches && !IsA(command, CreateStmt))
+		return;
+	CommandCounterIncrement();
+	if (attaches)
+		adopt_attached(castNode(AlterTableStmt, command));
+	else
+		adopt_created(before);
+}
+
 static void
 process_utility(PlannedStmt *pstmt, const char *query_string,
 				bool read_only_tree, ProcessUtilityContext context,
@@ -119,13 +230,23 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 	ProcessUtility_hook_type next =
 	prev_process_utility ? prev_process_utility : standard_ProcessUtility;
 	Oid			db = InvalidOid;
+	bool		defines = false;
+	int			before = cx_writes_count();
 
 	if (cx_preloaded)
+	{
 		db = wanted_database(pstmt->utilityStmt);
+		defines = !IsBinaryUpgrade &&
+			GetCommandLogLevel(pstmt->utilityStmt) == LOGSTMT_DDL;
+	}
+	if (defines)
+		cx_writes_ddl = true;
 	/* only for who may do it; the hold ends with the transaction */
 	if (OidIsValid(db) && may_want(pstmt->utilityStmt, db))
 		cx_launcher_hold_database(db);
 	next(pstmt, query_string, read_only_tree, context, params, env, dest, qc);
+	if (defines)
+		definitions_changed(pstmt->utilityStmt, before);
 }
 
 /* Called once, from _PG_init. */

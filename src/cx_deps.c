@@ -1,11 +1,11 @@
 /*
  * cx_deps.c
- *	  The writer-set protocol for keys, tags, scopes and caches.
+ *	  The writer-set protocol for keys, tags, scopes, caches and relations.
  *
  * Lines hold writers: up to four transactions each, in doubt or resolved,
  * with 32 bits of the dependency's hash; what finds no place is kept as
  * bounds that err towards a miss.  The generations that the writers move are
- * in cx_gens and, of a cache, in the registry.
+ * in cx_gens, of a cache in the registry, of a relation in cx_rels.
  *
  * Why it is exact: src/README.md.
  *
@@ -16,16 +16,19 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "access/twophase.h"
-#include "access/xact.h"
+#include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/snapmgr.h"
 
+#include "cx_boot.h"
+#include "cx_bug.h"
 #include "cx_deps.h"
+#include "cx_rels.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
 #define MEMBERS		4
+#define ASPECT_MASK	((uint32) 3)	/* in the hash of a relation's writer */
 
 /*
  * Writers of the dependencies that share a line.  latest[i] is 0 while
@@ -36,7 +39,8 @@ typedef struct Line
 	uint64		xid[MEMBERS];	/* 0 = free */
 	uint64		latest[MEMBERS];
 	uint32		hash[MEMBERS];
-	uint64		over_count;		/* plain writers in doubt without a place */
+	uint32		over_count;		/* plain writers in doubt without a place */
+	uint32		over_late;		/* of these, late ones */
 	uint64		over_min;		/* bounds of their xids */
 	uint64		over_max;
 	uint64		over_prepared;	/* greatest prepared one without a place */
@@ -52,8 +56,6 @@ typedef struct Deps
 	pg_atomic_uint32 in_doubt;	/* transactions with marks */
 	pg_atomic_uint32 prepared;	/* marks of prepared transactions */
 	pg_atomic_uint64 max_xid;	/* greatest xid that ever marked */
-	pg_atomic_uint64 floor_gen; /* entries stored before this are dead */
-	pg_atomic_uint64 boot_xid;	/* xids up to this may have lost marks */
 	char		pad[PG_CACHE_LINE_SIZE];
 	pg_atomic_uint64 overflows;
 	uint32		nlines;			/* a partition */
@@ -92,8 +94,6 @@ cx_deps_init(void *memory, Size budget)
 	pg_atomic_init_u32(&deps->in_doubt, 0);
 	pg_atomic_init_u32(&deps->prepared, 0);
 	pg_atomic_init_u64(&deps->max_xid, 0);
-	pg_atomic_init_u64(&deps->floor_gen, 0);
-	pg_atomic_init_u64(&deps->boot_xid, 0);
 	pg_atomic_init_u64(&deps->overflows, 0);
 	deps->nlines = count_lines(budget);
 	p = (char *) CACHELINEALIGN(p + sizeof(Deps));
@@ -114,35 +114,39 @@ line_of(uint64 id)
 						(id / PARTITIONS) % deps->nlines];
 }
 
-/* The part of the hash that neither partition nor line is made of. */
+/*
+ * What a member of a line is known by: the part of the hash that neither
+ * partition nor line is made of, and of a relation the aspect.
+ */
 static inline uint32
-member_tag(uint64 id)
+member_tag(CxDep dep)
 {
-	return (uint32) (id >> 32);
+	uint32		tag = (uint32) (dep.id >> 32);
+
+	if (dep.kind != CX_DEP_RELATION)
+		return tag;
+	return (tag & ~ASPECT_MASK) | (uint32) pg_rightmost_one_pos32(dep.aspects);
+}
+
+static inline bool
+is_of(uint32 hash, CxDep dep)
+{
+	uint32		tag = (uint32) (dep.id >> 32);
+
+	if (dep.kind != CX_DEP_RELATION)
+		return hash == tag;
+	return ((hash ^ tag) & ~ASPECT_MASK) == 0 &&
+		(dep.aspects & (1 << (hash & ASPECT_MASK)));
 }
 
 /* ---- generations ---- */
 
-/* Entries with a generation below this are dead, whatever they depend on. */
-uint64
-cx_deps_floor(void)
-{
-	return pg_atomic_read_u64(&deps->floor_gen);
-}
-
+/*
+ * Moves a dependency's generation; of a relation, that of the aspect in the
+ * member's hash.  Its partition is locked.
+ */
 static void
-raise_floor(uint64 gen)
-{
-	uint64		floor = pg_atomic_read_u64(&deps->floor_gen);
-
-	while (floor < gen &&
-		   !pg_atomic_compare_exchange_u64(&deps->floor_gen, &floor, gen))
-		;
-}
-
-/* Moves a dependency's generation. Its partition is locked. */
-static void
-bump_locked(CxDep dep)
+bump_locked(CxDep dep, uint32 hash)
 {
 	Assert(LWLockHeldByMe(lock_of(dep.id)));
 	switch (dep.kind)
@@ -159,29 +163,14 @@ bump_locked(CxDep dep)
 			break;
 		case CX_DEP_IDENTITY:
 			break;
+		case CX_DEP_RELATION:
+			if (!CX_BUG_IS(CX_BUG_NO_BUMP))
+				cx_rels_bump(dep.id, (CxAspect) (hash & ASPECT_MASK));
+			break;
 	}
 }
 
 /* ---- snapshots ---- */
-
-/*
- * After a start, prepared transactions may hold invalidations whose marks are
- * gone.  Until no snapshot can be older than them nothing is served.
- */
-static uint64
-boot_bound(void)
-{
-	uint64		bound = pg_atomic_read_u64(&deps->boot_xid);
-	uint64		expected = 0;
-
-	if (likely(bound != 0))
-		return bound;
-	bound = max_prepared_xacts > 0
-		? U64FromFullTransactionId(ReadNextFullTransactionId()) - 1 : 1;
-	if (pg_atomic_compare_exchange_u64(&deps->boot_xid, &expected, bound))
-		return bound;
-	return expected;
-}
 
 /*
  * Fills view from a snapshot.  Returns false when the cache must be neither
@@ -194,7 +183,7 @@ cx_deps_view(CxView *view, Snapshot snapshot)
 		snapshot->takenDuringRecovery)
 		return false;
 	cx_view_make(view, snapshot);
-	return view->xmin > boot_bound();
+	return cx_boot_admits(view->xmin);
 }
 
 /*
@@ -264,21 +253,26 @@ make_place_locked(Line *line)
 	return victim;
 }
 
-/* A prepared writer that the snapshot sees is over; nobody else tells us. */
+/*
+ * A prepared writer that the snapshot sees is over; nobody else tells us.
+ * One whose change is late is over only when its locks are released: late is
+ * such a one, or 0.
+ */
 static void
-settle_prepared(const CxView *view, CxDep dep)
+settle_prepared(const CxView *view, CxDep dep, uint64 late)
 {
 	Line	   *line = line_of(dep.id);
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
 	for (int i = 0; i < MEMBERS; i++)
 	{
-		uint64		xid = line->xid[i] & ~CX_XID_PREPARED;
+		uint64		xid = line->xid[i] & ~CX_XID_FLAGS;
 
 		if (line->latest[i] == 0 && (line->xid[i] & CX_XID_PREPARED) &&
-			line->hash[i] == member_tag(dep.id) && cx_view_sees(view, xid))
+			((line->xid[i] & CX_XID_LATE) == 0 || xid == late) &&
+			is_of(line->hash[i], dep) && cx_view_sees(view, xid))
 		{
-			bump_locked(dep);
+			bump_locked(dep, line->hash[i]);
 			remember_locked(line, i, xid, view->xmax - 1, line->hash[i]);
 			pg_atomic_fetch_sub_u32(&deps->prepared, 1);
 		}
@@ -288,7 +282,7 @@ settle_prepared(const CxView *view, CxDep dep)
 		line->floor_xid = Max(line->floor_xid, line->over_prepared);
 		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
 		line->over_prepared = 0;
-		raise_floor(cx_gens_next());
+		cx_gens_raise_floor();
 		pg_atomic_fetch_sub_u32(&deps->prepared, 1);
 	}
 	LWLockRelease(lock_of(dep.id));
@@ -305,12 +299,14 @@ typedef enum Verdict
 static Verdict
 judge_bounds_locked(const CxView *view, const Line *line)
 {
+	if (line->over_late > 0)
+		return REFUSED;
 	if (line->over_count > 0 && line->over_min < view->xmax &&
 		!(line->over_min == line->over_max && !cx_view_sees(view, line->over_min)))
 		return REFUSED;
 	if (line->over_prepared != 0)
 		return view->xmin > line->over_prepared ? PREPARED_SEEN : REFUSED;
-	if (line->floor_xid != 0 &&
+	if (line->floor_xid != 0 && !CX_BUG_IS(CX_BUG_NO_FLOOR) &&
 		!surely_seen(view, line->floor_xid, line->floor_latest))
 		return REFUSED;
 	return ADMITTED;
@@ -318,30 +314,33 @@ judge_bounds_locked(const CxView *view, const Line *line)
 
 /*
  * What the members of a line say.  A writer in doubt that the snapshot does
- * not see is no objection, but for fills: it has looked at what was there.
+ * not see is no objection, but for fills, since a pattern has looked at what
+ * was there, and when it is late: what it does to files is not MVCC-safe.
+ * *late is a prepared one that is seen and must have released its locks.
  */
 static Verdict
-judge_locked(const CxView *view, const Line *line, CxDep dep)
+judge_locked(const CxView *view, const Line *line, CxDep dep, uint64 *late)
 {
-	uint32		hash = member_tag(dep.id);
-
 	for (int i = 0; i < MEMBERS; i++)
 	{
 		uint64		xid = line->xid[i];
 
-		if (xid == 0 || line->hash[i] != hash)
+		if (xid == 0 || !is_of(line->hash[i], dep))
 			continue;
 		if (line->latest[i] != 0)
 		{
-			if (!cx_view_sees(view, xid))
+			if (!cx_view_sees(view, xid) && !CX_BUG_IS(CX_BUG_UNCOMPARED))
 				return REFUSED;
 		}
-		else if (xid & CX_XID_PREPARED)
+		else if (cx_view_sees(view, xid & ~CX_XID_FLAGS))
 		{
-			if (cx_view_sees(view, xid & ~CX_XID_PREPARED))
-				return PREPARED_SEEN;
+			if ((xid & CX_XID_PREPARED) == 0)
+				return REFUSED;
+			if (xid & CX_XID_LATE)
+				*late = xid & ~CX_XID_FLAGS;
+			return PREPARED_SEEN;
 		}
-		else if (cx_view_sees(view, xid))
+		else if (xid & CX_XID_LATE)
 			return REFUSED;
 		if (line->latest[i] == 0 && dep.kind == CX_DEP_FILLS)
 			return REFUSED;
@@ -362,14 +361,18 @@ cx_deps_admits(const CxView *view, CxDep dep)
 {
 	Verdict		verdict;
 
-	for (int tries = 0; tries < 2; tries++)
+	for (int tries = 0; tries <= MEMBERS; tries++)
 	{
+		uint64		late = 0;
+
 		LWLockAcquire(lock_of(dep.id), LW_SHARED);
-		verdict = judge_locked(view, line_of(dep.id), dep);
+		verdict = judge_locked(view, line_of(dep.id), dep, &late);
 		LWLockRelease(lock_of(dep.id));
 		if (verdict != PREPARED_SEEN)
 			return verdict == ADMITTED;
-		settle_prepared(view, dep);
+		if (late != 0 && !cx_boot_xid_is_over((TransactionId) late))
+			return false;
+		settle_prepared(view, dep, late);
 	}
 	return false;
 }
@@ -385,8 +388,8 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 	for (int i = 0; i < MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->latest[i] == 0 &&
-			line->hash[i] == member_tag(dep.id) &&
-			(line->xid[i] & CX_XID_PREPARED) == 0 && cx_view_sees(view, line->xid[i]))
+			is_of(line->hash[i], dep) &&
+			(line->xid[i] & CX_XID_FLAGS) == 0 && cx_view_sees(view, line->xid[i]))
 			found = (TransactionId) line->xid[i];
 	}
 	if (line->over_count > 0 && cx_view_sees(view, line->over_min))
@@ -404,7 +407,7 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 void
 cx_deps_begin(uint64 xid)
 {
-	uint64		bare = xid & ~CX_XID_PREPARED;
+	uint64		bare = xid & ~CX_XID_FLAGS;
 	uint64		last = pg_atomic_read_u64(&deps->max_xid);
 
 	while (last < bare &&
@@ -426,13 +429,16 @@ cx_deps_end(void)
 /*
  * Puts xid in doubt for dep: before the transaction can be seen.  A prepared
  * one carries CX_XID_PREPARED and may displace a resolved member only.
+ * Returns false when a prepared one with CX_XID_LATE has found no place: then
+ * it has no mark, and must be waited for (cx_boot_hold).
  */
-void
+bool
 cx_deps_mark(CxDep dep, uint64 xid)
 {
 	Line	   *line = line_of(dep.id);
-	uint64		bare = xid & ~CX_XID_PREPARED;
+	uint64		bare = xid & ~CX_XID_FLAGS;
 	bool		prepared = (xid & CX_XID_PREPARED) != 0;
+	bool		refused = false;
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
@@ -441,10 +447,12 @@ cx_deps_mark(CxDep dep, uint64 xid)
 	{
 		line->xid[place] = xid;
 		line->latest[place] = 0;
-		line->hash[place] = member_tag(dep.id);
+		line->hash[place] = member_tag(dep);
 		if (prepared)
 			pg_atomic_fetch_add_u32(&deps->prepared, 1);
 	}
+	else if (prepared && (xid & CX_XID_LATE))
+		refused = true;
 	else if (prepared)
 	{
 		if (line->over_prepared == 0)
@@ -456,10 +464,12 @@ cx_deps_mark(CxDep dep, uint64 xid)
 		line->over_min = line->over_count == 0 ? bare : Min(line->over_min, bare);
 		line->over_max = line->over_count == 0 ? bare : Max(line->over_max, bare);
 		line->over_count++;
+		line->over_late += (xid & CX_XID_LATE) != 0;
 	}
 	LWLockRelease(lock_of(dep.id));
 	if (place < 0)
 		pg_atomic_fetch_add_u64(&deps->overflows, 1);
+	return !refused;
 }
 
 /* The member that is xid's mark for dep, or -1: it overflowed. */
@@ -469,7 +479,7 @@ find_mark_locked(const Line *line, CxDep dep, uint64 xid)
 	for (int i = 0; i < MEMBERS; i++)
 	{
 		if (line->xid[i] == xid && line->latest[i] == 0 &&
-			line->hash[i] == member_tag(dep.id))
+			line->hash[i] == member_tag(dep))
 			return i;
 	}
 	return -1;
@@ -487,6 +497,14 @@ others_in_doubt_locked(const Line *line, uint64 xid)
 		(line->over_min != xid || line->over_max != xid);
 }
 
+static void
+leave_overflow_locked(Line *line, uint64 xid)
+{
+	Assert(line->over_count > 0);
+	line->over_count--;
+	line->over_late -= (xid & CX_XID_LATE) != 0;
+}
+
 /*
  * The transaction has committed and can be seen; latest is what
  * cx_view_latest() said after that.  Moves dep's generation and remembers the
@@ -496,26 +514,26 @@ void
 cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 {
 	Line	   *line = line_of(dep.id);
+	uint64		bare = xid & ~CX_XID_FLAGS;
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	bump_locked(dep);
+	bump_locked(dep, member_tag(dep));
 	/* later than any other who is still to be resolved: see overtaken */
 	if (others_in_doubt_locked(line, xid))
 		latest++;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)
-		remember_locked(line, place, xid, latest, line->hash[place]);
+		remember_locked(line, place, bare, latest, line->hash[place]);
 	else
 	{
-		Assert(line->over_count > 0);
-		line->over_count--;
+		leave_overflow_locked(line, xid);
 		place = make_place_locked(line);
 		if (place >= 0)
-			remember_locked(line, place, xid, latest, member_tag(dep.id));
+			remember_locked(line, place, bare, latest, member_tag(dep));
 		else
 		{
-			line->floor_xid = Max(line->floor_xid, xid);
+			line->floor_xid = Max(line->floor_xid, bare);
 			line->floor_latest = Max(line->floor_latest, latest);
 		}
 	}
@@ -534,7 +552,7 @@ cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 	for (int i = 0; i < MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->xid[i] != xid &&
-			line->hash[i] == member_tag(dep.id) && line->latest[i] > latest)
+			is_of(line->hash[i], dep) && line->latest[i] > latest)
 			overtaken = true;
 	}
 	LWLockRelease(lock_of(dep.id));
@@ -553,10 +571,7 @@ cx_deps_unmark(CxDep dep, uint64 xid)
 	if (place >= 0)
 		line->xid[place] = 0;
 	else
-	{
-		Assert(line->over_count > 0);
-		line->over_count--;
-	}
+		leave_overflow_locked(line, xid);
 	LWLockRelease(lock_of(dep.id));
 }
 

@@ -21,7 +21,8 @@ typedef struct Header
 	Oid			role;
 	uint32		len;			/* of the whole entry */
 	uint32		life_ms;		/* from creation to expiry */
-	uint16		key_len;
+	uint16		key_len:15;
+	uint16		has_reads:1;
 	uint8		scope_len;
 	uint8		flags;
 } Header;
@@ -39,6 +40,14 @@ typedef struct TagsField
 	uint16		ntags;
 	uint16		len;
 } TagsField;
+
+typedef struct ReadsField
+{
+	uint16		exact:1;
+	uint16		nread:15;
+	uint16		nabove;
+	uint16		settings_len;
+} ReadsField;
 
 /* Whether creation follows from expiry and a life in milliseconds. */
 static bool
@@ -84,6 +93,20 @@ tags_len(const CxNewEntry *entry)
 	return (uint16) len;
 }
 
+static inline bool
+has_reads(const CxNewEntry *entry)
+{
+	return entry->reads != NULL && entry->reads->known;
+}
+
+/* Bytes of what was read, behind the tags. */
+static Size
+reads_len(int nrels, Size settings_len)
+{
+	return (settings_len > 0 ? sizeof(uint64) + settings_len : 0) +
+		nrels * sizeof(Oid);
+}
+
 /* Bytes that the entry takes; raises an error only beyond any memory. */
 Size
 cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
@@ -100,6 +123,10 @@ cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
 	if (flags & CX_ENTRY_TAGS)
 		size += sizeof(TagsField) + entry->ntags * sizeof(uint64) +
 			tags_len(entry);
+	if (has_reads(entry))
+		size += sizeof(ReadsField) +
+			reads_len(entry->reads->nread + entry->reads->nabove,
+					  entry->reads->settings_len);
 	if (flags & CX_ENTRY_METADATA)
 		size = add_size(size, add_size(sizeof(uint32), entry->metadata_len));
 	return add_size(size, entry->value_len);
@@ -124,8 +151,27 @@ write_fields(CxCursor *c, uint8 flags, const CxNewEntry *entry)
 
 		cx_arena_write(c, &field, sizeof(field));
 	}
+	if (has_reads(entry))
+	{
+		ReadsField	field = {entry->reads->exact, entry->reads->nread,
+		entry->reads->nabove, entry->reads->settings_len};
+
+		cx_arena_write(c, &field, sizeof(field));
+	}
 	if (flags & CX_ENTRY_METADATA)
 		cx_arena_write(c, &entry->metadata_len, sizeof(uint32));
+}
+
+static void
+write_reads(CxCursor *c, const CxReads *reads)
+{
+	if (reads->settings_len > 0)
+	{
+		cx_arena_write(c, &reads->settings_hash, sizeof(uint64));
+		cx_arena_write(c, reads->settings, reads->settings_len);
+	}
+	cx_arena_write(c, reads->rel,
+				   (reads->nread + reads->nabove) * sizeof(Oid));
 }
 
 /* Writes the entry into slot->data, which has room for cx_entry_size bytes. */
@@ -141,6 +187,7 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 	header.life_ms = (header.flags & CX_ENTRY_CREATED) ? 0
 		: (uint32) ((entry->expires - entry->created) / 1000);
 	header.key_len = ident->key_len;
+	header.has_reads = has_reads(entry);
 	header.scope_len = ident->scope_len;
 	cx_arena_write(&c, &header, sizeof(header));
 	write_fields(&c, header.flags, entry);
@@ -152,6 +199,8 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 		cx_arena_write(&c, &entry->tag_len[i], 1);
 		cx_arena_write(&c, entry->tag[i], entry->tag_len[i]);
 	}
+	if (has_reads(entry))
+		write_reads(&c, entry->reads);
 	if (entry->metadata)
 		cx_arena_write(&c, entry->metadata, entry->metadata_len);
 	cx_arena_write(&c, entry->value, entry->value_len);
@@ -164,6 +213,8 @@ read_fields(CxCursor *c, CxEntry *entry)
 	entry->type = JSONBOID;
 	entry->typhash = 0;
 	entry->ntags = entry->tags_len = 0;
+	entry->exact = false;
+	entry->nread = entry->nabove = entry->settings_len = 0;
 	entry->metadata_len = 0;
 	if (entry->flags & CX_ENTRY_LOADER)
 		cx_arena_read(c, &entry->loader, sizeof(uint64));
@@ -185,6 +236,16 @@ read_fields(CxCursor *c, CxEntry *entry)
 		entry->ntags = field.ntags;
 		entry->tags_len = field.len;
 	}
+	if (entry->has_reads)
+	{
+		ReadsField	field;
+
+		cx_arena_read(c, &field, sizeof(field));
+		entry->exact = field.exact;
+		entry->nread = field.nread;
+		entry->nabove = field.nabove;
+		entry->settings_len = field.settings_len;
+	}
 	if (entry->flags & CX_ENTRY_METADATA)
 		cx_arena_read(c, &entry->metadata_len, sizeof(uint32));
 }
@@ -201,6 +262,7 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 	entry->flags = header->flags;
 	entry->scope_len = header->scope_len;
 	entry->key_len = header->key_len;
+	entry->has_reads = header->has_reads;
 	entry->created = slot->expires - (int64) header->life_ms * 1000;
 	read_fields(&c, entry);
 	entry->names = c;
@@ -209,9 +271,12 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 		((entry->flags & CX_ENTRY_TYPED) ? sizeof(TypeField) : 0) +
 		((entry->flags & CX_ENTRY_CREATED) ? sizeof(TimestampTz) : 0) +
 		((entry->flags & CX_ENTRY_TAGS) ? sizeof(TagsField) : 0) +
+		(entry->has_reads ? sizeof(ReadsField) : 0) +
 		((entry->flags & CX_ENTRY_METADATA) ? sizeof(uint32) : 0) +
 		entry->scope_len + entry->key_len +
-		entry->ntags * sizeof(uint64) + entry->tags_len + entry->metadata_len;
+		entry->ntags * sizeof(uint64) + entry->tags_len +
+		reads_len(entry->nread + entry->nabove, entry->settings_len) +
+		entry->metadata_len;
 	entry->value_len = header->len - before;
 	entry->tags = c;
 }
@@ -240,13 +305,38 @@ cx_entry_matches(const CxSlot *slot, const CxIdent *ident, CxEntry *entry)
 	return true;
 }
 
+/* What the loader has read; entry->tags must be set. */
+void
+cx_entry_reads(const CxEntry *entry, CxReads *reads)
+{
+	CxCursor	c = entry->tags;
+
+	reads->known = entry->has_reads;
+	reads->exact = entry->exact;
+	reads->nread = entry->nread;
+	reads->nabove = entry->nabove;
+	reads->settings_len = entry->settings_len;
+	if (!entry->has_reads)
+		return;
+	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len);
+	if (entry->settings_len > 0)
+	{
+		cx_arena_read(&c, &reads->settings_hash, sizeof(uint64));
+		cx_arena_read(&c, reads->settings, entry->settings_len);
+	}
+	cx_arena_read(&c, reads->rel,
+				  (entry->nread + entry->nabove) * sizeof(Oid));
+}
+
 /* Where the metadata begins; entry->tags must be set. */
 CxCursor
 cx_entry_metadata(const CxEntry *entry)
 {
 	CxCursor	c = entry->tags;
 
-	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len);
+	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
+				  reads_len(entry->nread + entry->nabove,
+							entry->settings_len));
 	return c;
 }
 

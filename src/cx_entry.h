@@ -1,7 +1,7 @@
 /*
  * cx_entry.h
  *	  How an entry lies in its segments: a header of 16 bytes, optional
- *	  fields, scope, key, tags, metadata, value.
+ *	  fields, scope, key, tags, what was read, metadata, value.
  */
 #ifndef CX_ENTRY_H
 #define CX_ENTRY_H
@@ -18,6 +18,26 @@
 #define CX_ENTRY_TAGS		0x40
 #define CX_ENTRY_METADATA	0x80
 
+#define CX_MAX_RELATIONS 128	/* that an entry may depend on */
+#define CX_MAX_SETTINGS 512		/* bytes of the names of settings */
+
+/*
+ * What a loader has read: relations of the database, first those that it
+ * read, then those above them; and settings, by name, each ended by a zero
+ * byte, with a hash of their values.
+ */
+typedef struct CxReads
+{
+	bool		known;			/* false: nothing is known of it */
+	bool		exact;			/* it depends on nothing else */
+	uint16		nread;
+	uint16		nabove;
+	uint16		settings_len;
+	uint64		settings_hash;
+	Oid			rel[CX_MAX_RELATIONS];
+	char		settings[CX_MAX_SETTINGS];
+} CxReads;
+
 /* What is to be stored. Pointers into the caller's memory. */
 typedef struct CxNewEntry
 {
@@ -30,6 +50,7 @@ typedef struct CxNewEntry
 	TimestampTz created;
 	TimestampTz expires;		/* CX_NEVER = does not */
 	double		cost_us;
+	const CxReads *reads;		/* NULL = not known */
 	int			ntags;
 	uint64		tag_id[CX_MAX_TAGS];
 	const char *tag[CX_MAX_TAGS];	/* not terminated */
@@ -49,6 +70,11 @@ typedef struct CxEntry
 	uint16		key_len;
 	uint16		ntags;
 	uint16		tags_len;		/* of their texts, a length byte before each */
+	bool		has_reads;
+	bool		exact;			/* as in CxReads, as are the next three */
+	uint16		nread;
+	uint16		nabove;
+	uint16		settings_len;
 	Oid			type;
 	uint32		typhash;
 	uint64		loader;
@@ -65,6 +91,7 @@ extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
 extern void cx_entry_read(const CxSlot *slot, CxEntry *entry);
 extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
 							 CxEntry *entry);
+extern void cx_entry_reads(const CxEntry *entry, CxReads *reads);
 extern CxCursor cx_entry_metadata(const CxEntry *entry);
 extern CxCursor cx_entry_value(const CxEntry *entry);
 

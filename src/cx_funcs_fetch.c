@@ -1,10 +1,6 @@
 /*
  * cx_funcs_fetch.c
- *	  fetch, fetch_as and fetch_many: get it from the cache, or compute it and
- *	  keep it.
- *
- * The loader runs under the caller's snapshot and as the caller.  Whatever
- * keeps its result from being stored is counted, never an error.
+ *	  fetch, fetch_as and fetch_many.
  *
  * Locking: none on entry or return.
  */
@@ -18,69 +14,21 @@
 #include "utils/tuplestore.h"
 
 #include "cx_counters.h"
-#include "cx_loader.h"
+#include "cx_fetch.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
 
-/* SQLSTATE of a cache miss where nothing may be loaded */
-#define ERRCODE_CACHE_MISS MAKE_SQLSTATE('C', 'X', '0', '0', '1')
-
 PG_FUNCTION_INFO_V1(cachex_fetch);
 PG_FUNCTION_INFO_V1(cachex_fetch_as);
 PG_FUNCTION_INFO_V1(cachex_fetch_many);
-
-typedef enum FetchMode
-{
-	FETCH_NORMAL,
-	FETCH_BYPASS,				/* neither read nor fill */
-	FETCH_REFRESH,				/* load in any case, and fill */
-	FETCH_CACHED				/* never load */
-} FetchMode;
-
-/* One call: what is asked for, and how it is computed. */
-typedef struct Fetch
-{
-	CxAsk		ask;
-	char		cache[NAMEDATALEN];
-	uint64		cache_uid;
-	FetchMode	mode;
-	Oid			type;			/* of the result */
-	const char *query;			/* NULL: there is none */
-	const char *function;		/* the cache's loader, when it is the query */
-	ArrayType  *params;
-	uint64		loader;			/* fingerprint of all that */
-	CxLife		life;
-	ArrayType  *tags;
-	uint64		old_gen;		/* of an entry in the way, 0 = none */
-	uint8		frequency;		/* its */
-} Fetch;
-
-static FetchMode
-parse_mode(FunctionCallInfo fcinfo, int n)
-{
-	char	   *mode = cx_args_cstring(fcinfo, n);
-
-	if (mode == NULL || strcmp(mode, "normal") == 0)
-		return FETCH_NORMAL;
-	if (strcmp(mode, "bypass") == 0)
-		return FETCH_BYPASS;
-	if (strcmp(mode, "refresh") == 0)
-		return FETCH_REFRESH;
-	if (strcmp(mode, "cached") == 0)
-		return FETCH_CACHED;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized mode \"%s\"", mode),
-			 errhint("Valid modes are normal, bypass, refresh and cached.")));
-}
 
 /*
  * The query: the argument, else a call of the cache's loader.  many says that
  * it gets an array of keys.
  */
 static void
-choose_query(FunctionCallInfo fcinfo, int n, bool many, Fetch *f)
+choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 {
 	const char *loader = f->ask.cache->loader;
 
@@ -107,186 +55,41 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, Fetch *f)
 	}
 }
 
-/* What is the same for every key of a call. The cache is in ask. */
+/* The loader of one key, as cx_fetch_load calls it. */
 static void
-begin_fetch(FunctionCallInfo fcinfo, Fetch *f, int query_arg, bool many)
+run_one(CxFetch *f, void *arg)
 {
-	strlcpy(f->cache, f->ask.cache->name, NAMEDATALEN);
-	f->cache_uid = f->ask.cache->uid;
-	f->old_gen = 0;
-	f->frequency = 0;
-	choose_query(fcinfo, query_arg, many, f);
-	f->loader = 0;
-	if (f->function)
-		f->loader = cx_loader_fingerprint(f->function, strlen(f->function),
-										  NULL);
-	else if (f->query)
-		f->loader = cx_loader_fingerprint(f->query, strlen(f->query),
-										  f->params);
-	f->loader = hash_combine64(f->loader, f->type);
+	cx_loader_run(f->query, f->params, f->type, arg);
 }
 
-/* Whether a hit answers this call. */
-static bool
-answers(const Fetch *f, const CxHit *hit)
-{
-	if (!cx_read_layout_is_current(hit))
-		return false;
-	if (hit->entry.flags & CX_ENTRY_MANUAL)
-		return !f->ask.cache->exact;
-	if (hit->entry.loader == f->loader)
-		return true;
-	cx_counters_add(f->ask.cache->number, CX_LOADER_CHANGED, 1);
-	return false;
-}
-
-/* Looks the key up, and counts; true: the answer is in hit, to be released. */
-static bool
-find(Fetch *f, CxHit *hit)
-{
-	CxStatus	status;
-
-	if (f->mode == FETCH_BYPASS || !cx_read_enabled(&f->ask))
-	{
-		f->mode = f->mode == FETCH_CACHED ? FETCH_CACHED : FETCH_BYPASS;
-		if (f->ask.cache->number >= 0)
-			cx_counters_add(f->ask.cache->number, CX_BYPASSES, 1);
-		return false;
-	}
-	status = cx_read_sampled(&f->ask, false, hit);
-	if (status != CX_MISS)
-	{
-		f->old_gen = hit->gen;
-		f->frequency = Min(15, hit->frequency + hit->hits);
-	}
-	if (status == CX_HIT || status == CX_NEGATIVE)
-	{
-		if (f->mode == FETCH_REFRESH || !answers(f, hit))
-		{
-			cx_store_release(hit);
-			status = CX_MISS;
-		}
-	}
-	cx_read_count(&f->ask, status, hit);
-	return status == CX_HIT || status == CX_NEGATIVE;
-}
-
-/* After the loader, which may have used the cache itself: the cache again. */
-static bool
-find_cache_again(Fetch *f)
-{
-	CxCache    *cache = cx_catalog_find(f->cache, strlen(f->cache));
-
-	if (cache == NULL || cache->uid != f->cache_uid)
-		return false;
-	f->ask.cache = cache;
-	return true;
-}
-
-/* Stores what the loader returned, unless something is against it. */
 static void
-store(Fetch *f, const CxLoaded *loaded)
+store(CxFetch *f, const CxLoaded *loaded)
 {
-	CxNewEntry	entry;
 	CxValue		value;
-	CxLife		life = f->life;
 
-	if (f->mode == FETCH_BYPASS || loaded->ignore)
-		return;
-	if (loaded->has_ttl || loaded->has_expires_at)
-	{
-		life.has_ttl = loaded->has_ttl && !loaded->has_expires_at;
-		life.ttl_us = loaded->ttl_us;
-		life.has_expires = loaded->has_expires_at;
-		life.expires = loaded->expires_at;
-	}
 	cx_codec_encode(loaded->value, loaded->isnull, f->type, &value);
-	if (!cx_put_make_entry(&entry, f->ask.cache, &value, &life))
-	{
-		if (f->old_gen != 0)
-			cx_cache_discard(&f->ask, f->old_gen);
-		return;
-	}
-	entry.has_loader = true;
-	entry.loader = f->loader;
-	entry.cost_us = loaded->cost_us;
-	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
-	cx_cache_fill(&f->ask, &entry, f->frequency);
-}
-
-static void
-count_load(const Fetch *f, double cost_us)
-{
-	int			cache = f->ask.cache->number;
-
-	if (cache < 0)
-		return;
-	cx_counters_add(cache, CX_LOADS, 1);
-	cx_counters_add(cache, CX_LOAD_US, (uint64) cost_us);
-	cx_counters_time(cache, CX_LOAD_TIMES, cost_us);
-}
-
-static void
-refuse_to_load(const Fetch *f)
-{
-	if (f->mode == FETCH_CACHED)
-		ereport(ERROR,
-				(errcode(ERRCODE_CACHE_MISS),
-				 errmsg("cache miss for key \"%.*s\" in cache \"%s\"",
-						f->ask.ident.key_len, f->ask.ident.key, f->cache)));
-	if (f->query == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("no query to load key \"%.*s\" of cache \"%s\"",
-						f->ask.ident.key_len, f->ask.ident.key, f->cache),
-				 errhint("Pass a query, or give the cache a loader.")));
-}
-
-/*
- * Runs the loader for one key, or (missing not NULL) for many; counts one
- * that raises an error, and passes it on.
- */
-static void
-run_loader(const Fetch *f, CxLoaded *loaded, ArrayType *missing,
-		   CxLoadedKey **rows, int *nrows)
-{
-	int			cache = f->ask.cache->number;
-
-	PG_TRY();
-	{
-		if (missing)
-			*rows = cx_loader_run_many(f->query, missing, nrows);
-		else
-			cx_loader_run(f->query, f->params, f->type, loaded);
-	}
-	PG_CATCH();
-	{
-		if (cache >= 0)
-			cx_counters_add(cache, CX_LOAD_ERRORS, 1);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	cx_fetch_store(f, loaded, &value);
 }
 
 /* Computes and stores. */
 static Datum
-load(Fetch *f, bool *isnull)
+load(CxFetch *f, bool *isnull)
 {
 	CxLoaded	loaded;
 
-	refuse_to_load(f);
-	run_loader(f, &loaded, NULL, NULL, NULL);
+	cx_fetch_refuse_to_load(f);
+	cx_fetch_load(f, run_one, &loaded);
 	*isnull = loaded.isnull;
-	if (find_cache_again(f))
+	if (cx_fetch_find_cache_again(f))
 	{
-		count_load(f, loaded.cost_us);
+		cx_fetch_count_load(f, loaded.cost_us);
 		store(f, &loaded);
 	}
 	return loaded.value;
 }
 
 static Datum
-hit_value(const Fetch *f, CxHit *hit, bool *isnull)
+hit_value(const CxFetch *f, CxHit *hit, bool *isnull)
 {
 	Datum		value = (Datum) 0;
 
@@ -303,7 +106,7 @@ hit_value(const Fetch *f, CxHit *hit, bool *isnull)
 Datum
 cachex_fetch(PG_FUNCTION_ARGS)
 {
-	Fetch		f;
+	CxFetch		f;
 	CxHit		hit;
 	bool		isnull;
 	Datum		value;
@@ -314,9 +117,10 @@ cachex_fetch(PG_FUNCTION_ARGS)
 	f.params = cx_args_array(fcinfo, 3);
 	f.life = cx_args_life(fcinfo, 4, -1);
 	f.tags = cx_args_array(fcinfo, 5);
-	f.mode = parse_mode(fcinfo, 6);
-	begin_fetch(fcinfo, &f, 2, false);
-	if (find(&f, &hit))
+	f.mode = cx_fetch_mode(fcinfo, 6);
+	choose_query(fcinfo, 2, false, &f);
+	cx_fetch_begin(&f);
+	if (cx_fetch_find(&f, &hit))
 		value = hit_value(&f, &hit, &isnull);
 	else
 		value = load(&f, &isnull);
@@ -329,7 +133,7 @@ cachex_fetch(PG_FUNCTION_ARGS)
 Datum
 cachex_fetch_as(PG_FUNCTION_ARGS)
 {
-	Fetch		f;
+	CxFetch		f;
 	CxHit		hit;
 	bool		isnull;
 	Datum		value;
@@ -340,9 +144,10 @@ cachex_fetch_as(PG_FUNCTION_ARGS)
 	f.params = cx_args_array(fcinfo, 4);
 	f.life = cx_args_life(fcinfo, 5, -1);
 	f.tags = cx_args_array(fcinfo, 6);
-	f.mode = parse_mode(fcinfo, 7);
-	begin_fetch(fcinfo, &f, 3, false);
-	if (find(&f, &hit))
+	f.mode = cx_fetch_mode(fcinfo, 7);
+	choose_query(fcinfo, 3, false, &f);
+	cx_fetch_begin(&f);
+	if (cx_fetch_find(&f, &hit))
 		value = hit_value(&f, &hit, &isnull);
 	else
 		value = load(&f, &isnull);
@@ -390,7 +195,7 @@ split_keys(ArrayType *keys, int *n)
 }
 
 static void
-ask_key(FunctionCallInfo fcinfo, Fetch *f, text *key)
+ask_key(FunctionCallInfo fcinfo, CxFetch *f, text *key)
 {
 	const char *scope = NULL;
 	Size		scope_len = 0;
@@ -408,7 +213,7 @@ ask_key(FunctionCallInfo fcinfo, Fetch *f, text *key)
 
 /* Looks up every key; returns the ones that are not there, as text[]. */
 static ArrayType *
-find_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
+find_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 		  int *nmissing)
 {
 	Datum	   *missing = palloc(Max(n, 1) * sizeof(Datum));
@@ -421,7 +226,7 @@ find_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
 		ask_key(fcinfo, f, many[i].key);
 		f->old_gen = 0;
 		f->frequency = 0;
-		many[i].found = find(f, &hit);
+		many[i].found = cx_fetch_find(f, &hit);
 		if (many[i].found)
 			many[i].value = hit_value(f, &hit, &many[i].isnull);
 		else
@@ -456,17 +261,35 @@ row_of(const text *key, CxLoadedKey *rows, int nrows)
 	return row ? row->row : none;
 }
 
+typedef struct ManyRun
+{
+	ArrayType  *missing;
+	CxLoadedKey *rows;
+	int			nrows;
+} ManyRun;
+
+static void
+run_many(CxFetch *f, void *arg)
+{
+	ManyRun    *run = arg;
+
+	run->rows = cx_loader_run_many(f->query, run->missing, &run->nrows);
+}
+
 /* Loads what is missing; a key without a row is SQL NULL. */
 static void
-load_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
+load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 		  ArrayType *missing)
 {
-	int			nrows;
+	ManyRun		run = {missing, NULL, 0};
 	CxLoadedKey *rows;
+	int			nrows;
 	bool		usable;
 
-	run_loader(f, NULL, missing, &rows, &nrows);
-	usable = find_cache_again(f);
+	cx_fetch_load(f, run_many, &run);
+	rows = run.rows;
+	nrows = run.nrows;
+	usable = cx_fetch_find_cache_again(f);
 	qsort(rows, nrows, sizeof(CxLoadedKey), compare_rows);
 	for (int i = 0; i < n; i++)
 	{
@@ -483,7 +306,7 @@ load_many(FunctionCallInfo fcinfo, Fetch *f, ManyKey *many, int n,
 		ask_key(fcinfo, f, many[i].key);
 		f->old_gen = many[i].old_gen;
 		f->frequency = many[i].frequency;
-		count_load(f, row.cost_us);
+		cx_fetch_count_load(f, row.cost_us);
 		store(f, &row);
 	}
 }
@@ -493,7 +316,7 @@ Datum
 cachex_fetch_many(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	Fetch		f;
+	CxFetch		f;
 	ManyKey    *many;
 	ArrayType  *missing;
 	int			n;
@@ -510,14 +333,15 @@ cachex_fetch_many(PG_FUNCTION_ARGS)
 	f.params = NULL;
 	f.life = cx_args_life(fcinfo, 3, -1);
 	f.tags = cx_args_array(fcinfo, 4);
-	f.mode = FETCH_NORMAL;
-	begin_fetch(fcinfo, &f, 2, true);
+	f.mode = CX_FETCH_NORMAL;
+	choose_query(fcinfo, 2, true, &f);
+	cx_fetch_begin(&f);
 	many = split_keys(PG_GETARG_ARRAYTYPE_P(1), &n);
 	missing = find_many(fcinfo, &f, many, n, &nmissing);
 	if (nmissing > 0)
 	{
 		if (f.query == NULL)
-			refuse_to_load(&f);
+			cx_fetch_refuse_to_load(&f);
 		load_many(fcinfo, &f, many, n, missing);
 	}
 	for (int i = 0; i < n; i++)

@@ -1,6 +1,7 @@
 /*
  * cx_funcs_invalidate.c
- *	  invalidate, invalidate_tags, invalidate_like, clear and purge.
+ *	  invalidate, invalidate_tags, invalidate_like, invalidate_table, clear and
+ *	  purge.
  *
  * Locking: none on entry or return.
  */
@@ -10,6 +11,7 @@
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
@@ -21,6 +23,7 @@
 PG_FUNCTION_INFO_V1(cachex_invalidate);
 PG_FUNCTION_INFO_V1(cachex_invalidate_tags);
 PG_FUNCTION_INFO_V1(cachex_invalidate_like);
+PG_FUNCTION_INFO_V1(cachex_invalidate_table);
 PG_FUNCTION_INFO_V1(cachex_clear);
 PG_FUNCTION_INFO_V1(cachex_purge);
 
@@ -93,6 +96,25 @@ cachex_invalidate_like(PG_FUNCTION_ARGS)
 	cx_like_check(pattern, strlen(pattern));
 	cx_args_writable("cachex.invalidate_like()");
 	PG_RETURN_INT64(cx_cache_invalidate_like(cache, pattern));
+}
+
+/* invalidate_table(rel) */
+Datum
+cachex_invalidate_table(PG_FUNCTION_ARGS)
+{
+	CX_REQUIRE_PRELOAD();
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("rel must not be null")));
+	cx_args_writable("cachex.invalidate_table()");
+	if (get_rel_relkind(PG_GETARG_OID(0)) == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist",
+						PG_GETARG_OID(0))));
+	cx_cache_invalidate_table(PG_GETARG_OID(0));
+	PG_RETURN_VOID();
 }
 
 /* clear(cache, scope); without a cache, all that the caller may clear */

@@ -189,7 +189,7 @@ version_matches(const Change *c, int64 version, const CxNewEntry *entry)
 	return version > 0 && c->base.gen != CX_BASE_ANY &&
 		!cx_cache_patterns_since(&c->ask, (uint64) version) &&
 		!cx_cache_moved_since(&c->ask, (uint64) version, entry->ntags,
-							  entry->tag_id);
+							  entry->tag_id, NULL);
 }
 
 /*

@@ -29,6 +29,7 @@ typedef struct Cell
 typedef struct Gens
 {
 	pg_atomic_uint64 last;		/* the last generation given out */
+	pg_atomic_uint64 floor;		/* entries stored before this are dead */
 	char		pad[PG_CACHE_LINE_SIZE];
 	uint32		ncells[2];		/* by kind, a partition */
 	Cell	   *cells[2];
@@ -63,6 +64,7 @@ cx_gens_init(void *memory, uint32 max_entries)
 	memset(memory, 0, cx_gens_size(max_entries));
 	gens = memory;
 	pg_atomic_init_u64(&gens->last, 1);
+	pg_atomic_init_u64(&gens->floor, 0);
 	p = (char *) CACHELINEALIGN(p + sizeof(Gens));
 	for (int kind = CX_GEN_KEY; kind <= CX_GEN_GROUP; kind++)
 	{
@@ -99,6 +101,25 @@ uint64
 cx_gens_last(void)
 {
 	return pg_atomic_read_u64(&gens->last);
+}
+
+/* Entries with a generation below this are dead, whatever they depend on. */
+uint64
+cx_gens_floor(void)
+{
+	return pg_atomic_read_u64(&gens->floor);
+}
+
+/* Makes all entries that were stored before now dead. */
+void
+cx_gens_raise_floor(void)
+{
+	uint64		gen = cx_gens_next();
+	uint64		floor = pg_atomic_read_u64(&gens->floor);
+
+	while (floor < gen &&
+		   !pg_atomic_compare_exchange_u64(&gens->floor, &floor, gen))
+		;
 }
 
 /* The generation of a dependency, or a later one. */

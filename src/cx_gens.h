@@ -20,6 +20,8 @@ extern Size cx_gens_size(uint32 max_entries);
 extern void cx_gens_init(void *memory, uint32 max_entries);
 extern uint64 cx_gens_next(void);
 extern uint64 cx_gens_last(void);
+extern uint64 cx_gens_floor(void);
+extern void cx_gens_raise_floor(void);
 extern uint64 cx_gens_get(CxGenKind kind, uint64 id);
 extern void cx_gens_bump(CxGenKind kind, uint64 id);
 

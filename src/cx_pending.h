@@ -45,7 +45,7 @@ typedef struct CxOp
 			uint64		check_gen;	/* loses to what moved after this; 0 = to
 									 * nothing */
 			uint32		slot;	/* CX_NONE: the entry goes */
-			bool		has_tags;
+			bool		has_deps;
 		}			write;
 		pg_atomic_uint64 *gen;	/* of a cache's dependency */
 		uint64		matched;	/* the key's dependency */

@@ -140,7 +140,8 @@ void
 cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
 {
 	const CxEntry *old = &hit->entry;
-	CxCursor	c = old->tags;
+	CxCursor	tags = old->tags;
+	CxCursor	rest = cx_entry_metadata(old);
 	char	   *p;
 
 	memset(entry, 0, offsetof(CxNewEntry, tag_id));
@@ -156,8 +157,16 @@ cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
 	entry->ntags = old->ntags;
 	memcpy(entry->tag_id, hit->tag_id, old->ntags * sizeof(uint64));
 	p = palloc(old->tags_len + old->metadata_len + old->value_len + 1);
-	cx_arena_skip(&c, old->ntags * sizeof(uint64));
-	cx_arena_read(&c, p, old->tags_len + old->metadata_len + old->value_len);
+	cx_arena_skip(&tags, old->ntags * sizeof(uint64));
+	cx_arena_read(&tags, p, old->tags_len);
+	cx_arena_read(&rest, p + old->tags_len, old->metadata_len + old->value_len);
+	if (old->has_reads)
+	{
+		CxReads    *reads = palloc(sizeof(CxReads));
+
+		*reads = hit->reads;
+		entry->reads = reads;
+	}
 	for (int i = 0; i < old->ntags; i++)
 	{
 		entry->tag_len[i] = (uint8) *p++;

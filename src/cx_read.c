@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "cx_codec.h"
+#include "cx_collect.h"
 #include "cx_counters.h"
 #include "cx_guc.h"
 #include "cx_read.h"
@@ -72,6 +73,19 @@ cx_read_sampled(CxAsk *ask, bool whole, CxHit *hit)
 	return cx_cache_lookup(ask, whole, hit);
 }
 
+/* A loader has looked a value up, or found that there is none. */
+static void
+note_read(CxStatus status, const CxHit *hit)
+{
+	static const CxReads none;
+
+	if (status == CX_MISS)
+		cx_collect_cached(&none, false);
+	else
+		cx_collect_cached(&hit->reads, hit->reads.exact &&
+						  (hit->entry.flags & CX_ENTRY_MANUAL) == 0);
+}
+
 /*
  * Looks up for a function that never loads, and counts.  What may not be
  * served is CX_MISS; otherwise the hit is to be released.
@@ -90,7 +104,11 @@ cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 	}
 	status = cx_read_sampled(ask, whole, hit);
 	cx_read_count(ask, status, hit);
-	return status == CX_DEAD ? CX_MISS : status;
+	if (status == CX_DEAD)
+		status = CX_MISS;
+	if (cx_collect_is_active())
+		note_read(status, hit);
+	return status;
 }
 
 /* Whether the type of the value is still what it was when it was stored. */

@@ -9,12 +9,14 @@
 
 #include "miscadmin.h"
 
+#include "cx_reads.h"
 #include "cx_registry.h"
 #include "cx_scan.h"
 
-/* Of the longest entry: fields, key, scope and tags. */
+/* Of the longest entry: fields, key, scope, tags and relations. */
 #define LONGEST (sizeof(CxScanned) + CX_MAX_KEY + CX_MAX_SCOPE + \
-				 CX_MAX_TAGS * (sizeof(uint64) + 1 + CX_MAX_TAG) + 16)
+				 CX_MAX_TAGS * (sizeof(uint64) + 1 + CX_MAX_TAG) + \
+				 CX_MAX_RELATIONS * sizeof(Oid) + 16)
 
 struct CxScan
 {
@@ -39,11 +41,17 @@ cx_scan_begin(int cache)
 	return scan;
 }
 
+static inline Size
+rels_len(const CxEntry *entry)
+{
+	return (entry->nread + entry->nabove) * sizeof(Oid);
+}
+
 static Size
 bytes_behind(const CxEntry *entry)
 {
 	return MAXALIGN(entry->ntags * sizeof(uint64) + entry->scope_len +
-					entry->key_len + entry->tags_len);
+					entry->key_len + entry->tags_len + rels_len(entry));
 }
 
 /* Appends a copy to the buffer; notes when there is no room. */
@@ -76,6 +84,10 @@ copy_cb(const CxSlot *slot, void *arg)
 	cx_arena_read(&c, copy + 1, copy->entry.ntags * sizeof(uint64));
 	cx_arena_read(&c, names + copy->entry.scope_len + copy->entry.key_len,
 				  copy->entry.tags_len);
+	names += copy->entry.scope_len + copy->entry.key_len + copy->entry.tags_len;
+	if (copy->entry.settings_len > 0)
+		cx_arena_skip(&c, sizeof(uint64) + copy->entry.settings_len);
+	cx_arena_read(&c, names, rels_len(&copy->entry));
 	scan->used += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&copy->entry);
 }
 
@@ -116,8 +128,33 @@ cx_scan_next(CxScan *scan, CxScanned *entry)
 	entry->scope = names;
 	entry->key = names + entry->entry.scope_len;
 	entry->tags = entry->key + entry->entry.key_len;
+	entry->rels = entry->tags + entry->entry.tags_len;
 	scan->read += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&entry->entry);
 	return true;
+}
+
+/* Relation n of those that the entry's loader has read, or that are above. */
+Oid
+cx_scan_relation(const CxScanned *entry, int n)
+{
+	Oid			rel;
+
+	memcpy(&rel, entry->rels + n * sizeof(Oid), sizeof(Oid));
+	return rel;
+}
+
+static bool
+reads_moved_since(const CxScanned *e)
+{
+	CxReads		reads;
+
+	reads.known = e->entry.has_reads;
+	reads.exact = e->entry.exact;
+	reads.nread = e->entry.nread;
+	reads.nabove = e->entry.nabove;
+	for (int i = 0; i < reads.nread + reads.nabove; i++)
+		reads.rel[i] = cx_scan_relation(e, i);
+	return cx_reads_moved_since(&reads, e->gen);
 }
 
 void
@@ -136,7 +173,7 @@ cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 {
 	uint64		key_id = cx_key_of_key(cache_deps, e->key, e->entry.key_len);
 
-	if (e->expires <= now || cx_deps_floor() > e->gen ||
+	if (e->expires <= now || cx_gens_floor() > e->gen ||
 		pg_atomic_read_u64(&cx_registry_get(e->cache)->gen) > e->gen ||
 		cx_gens_get(CX_GEN_KEY, key_id) > e->gen)
 		return true;
@@ -155,5 +192,5 @@ cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 		if (cx_gens_get(CX_GEN_GROUP, e->tag_id[i]) > e->gen)
 			return true;
 	}
-	return false;
+	return reads_moved_since(e);
 }

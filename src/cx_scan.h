@@ -25,10 +25,12 @@ typedef struct CxScanned
 	const char *key;
 	const uint64 *tag_id;
 	const char *tags;			/* a length byte before each, tags_len bytes */
+	const char *rels;			/* OIDs, not aligned: nread + nabove */
 } CxScanned;
 
 extern CxScan *cx_scan_begin(int cache);
 extern bool cx_scan_next(CxScan *scan, CxScanned *entry);
+extern Oid	cx_scan_relation(const CxScanned *entry, int n);
 extern void cx_scan_end(CxScan *scan);
 extern bool cx_scan_is_dead(const CxScanned *entry, uint64 cache_deps,
 							TimestampTz now);

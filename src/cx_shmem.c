@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_arena.h"
+#include "cx_boot.h"
 #include "cx_counters.h"
 #include "cx_deps.h"
 #include "cx_guc.h"
@@ -24,6 +25,7 @@
 #include "cx_policy.h"
 #include "cx_preload.h"
 #include "cx_registry.h"
+#include "cx_rels.h"
 #include "cx_shmem.h"
 #include "cx_store.h"
 #include "cx_wake.h"
@@ -58,6 +60,7 @@ static const struct
 {
 	{"cachex_table", 128},
 	{"cachex_deps", 64},
+	{"cachex_boot", 1},
 	{"cachex_policy", 1},
 	{"cachex_arena", 1},
 	{"cachex_registry", 1},
@@ -138,6 +141,30 @@ deps_init(const Plan *plan, void *memory)
 }
 
 static Size
+rels_size(const Plan *plan)
+{
+	return cx_rels_size(plan->budget);
+}
+
+static void
+rels_init(const Plan *plan, void *memory)
+{
+	cx_rels_init(memory, plan->budget);
+}
+
+static Size
+boot_size(const Plan *plan)
+{
+	return cx_boot_size();
+}
+
+static void
+boot_init(const Plan *plan, void *memory)
+{
+	cx_boot_init(memory);
+}
+
+static Size
 gens_size(const Plan *plan)
 {
 	return cx_gens_size(plan->max_entries);
@@ -181,6 +208,8 @@ static const Module modules[] =
 	{counters_size, counters_init},
 	{policy_size, policy_init},
 	{gens_size, gens_init},
+	{rels_size, rels_init},
+	{boot_size, boot_init},
 	{deps_size, deps_init},
 	{store_size, store_init},
 	{arena_size, arena_init},

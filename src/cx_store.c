@@ -172,6 +172,7 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 		slot->hits++;
 	if (hit->entry.ntags > 0)
 		cx_arena_read(&c, hit->tag_id, hit->entry.ntags * sizeof(uint64));
+	cx_entry_reads(&hit->entry, &hit->reads);
 	if (!whole && hit->entry.value_len <= CX_SMALL_VALUE)
 	{
 		c = cx_entry_value(&hit->entry);
@@ -248,9 +249,13 @@ cx_store_find_staged(const CxIdent *ident, uint32 slot, uint64 stage_gen,
 	return found;
 }
 
-/* The tags of a staged entry: their number. Allocates nothing. */
+/*
+ * What a staged entry depends on: fills reads and returns the number of tags.
+ * Allocates nothing.
+ */
 int
-cx_store_staged_tags(uint64 id, uint32 slot, uint64 stage_gen, uint64 *tag_id)
+cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen, uint64 *tag_id,
+				CxReads *reads)
 {
 	LWLock	   *lock = lock_of((uint32) id);
 	CxEntry		entry;
@@ -258,13 +263,16 @@ cx_store_staged_tags(uint64 id, uint32 slot, uint64 stage_gen, uint64 *tag_id)
 	CxCursor	c;
 
 	entry.ntags = 0;
+	reads->known = false;
 	LWLockAcquire(lock, LW_SHARED);
 	if (find_staged_locked(&place, (uint32) id, slot, stage_gen))
 	{
 		cx_entry_read(cx_slot(slot), &entry);
 		c = entry.names;
 		cx_arena_skip(&c, entry.scope_len + entry.key_len);
+		entry.tags = c;
 		cx_arena_read(&c, tag_id, entry.ntags * sizeof(uint64));
+		cx_entry_reads(&entry, reads);
 	}
 	LWLockRelease(lock);
 	return entry.ntags;
@@ -297,17 +305,15 @@ cx_store_release(CxHit *hit)
 
 /* The committed entry of an identity, keys compared. */
 static bool
-find_committed_locked(CxPlace *place, const CxIdent *ident)
+find_committed_locked(CxPlace *place, const CxIdent *ident, CxEntry *entry)
 {
-	CxEntry		entry;
-
 	start(place, (uint32) ident->id);
 	while (cx_bucket_match(place, tag_of(ident->id), (uint32) ident->id))
 	{
 		CxSlot	   *slot = cx_slot(cx_bucket_slot(place));
 
 		if ((slot->flags & CX_SLOT_STAGED) == 0 &&
-			cx_entry_matches(slot, ident, &entry))
+			cx_entry_matches(slot, ident, entry))
 			return true;
 	}
 	return false;
@@ -325,7 +331,8 @@ link_unless_doomed_locked(uint32 n, uint16 tag)
 /*
  * Links what a loader returned under view, in place of the identity's entry,
  * if the writers of the identity, and patterns (fills), admit it: a pattern's
- * look at this bucket comes after its mark.
+ * look at this bucket comes after its mark.  What somebody has put since the
+ * loader began stays.
  * A slot that is not linked is the caller's to drop.
  */
 CxLinked
@@ -340,9 +347,11 @@ cx_store_fill(const CxIdent *ident, uint32 n, const CxView *view, CxDep fills)
 	LWLockAcquire(lock, LW_EXCLUSIVE);
 	if (cx_deps_admits(view, mark) && cx_deps_admits(view, fills))
 	{
-		bool		taken = find_committed_locked(&place, ident);
+		CxEntry		entry;
+		bool		taken = find_committed_locked(&place, ident, &entry);
 
-		if (!taken || cx_slot(cx_bucket_slot(&place))->gen < cx_slot(n)->gen)
+		if (!taken || (entry.flags & CX_ENTRY_MANUAL) == 0 ||
+			cx_slot(cx_bucket_slot(&place))->gen < cx_slot(n)->gen)
 		{
 			if (taken)
 				unlinked.slot[unlinked.n++] = unlink_locked(&place);
@@ -456,10 +465,11 @@ cx_store_remove_dead(const CxIdent *ident, uint64 gen)
 {
 	LWLock	   *lock = lock_of((uint32) ident->id);
 	Unlinked	unlinked = {0};
+	CxEntry		entry;
 	CxPlace		place;
 
 	LWLockAcquire(lock, LW_EXCLUSIVE);
-	if (find_committed_locked(&place, ident) &&
+	if (find_committed_locked(&place, ident, &entry) &&
 		cx_slot(cx_bucket_slot(&place))->gen == gen)
 		unlinked.slot[unlinked.n++] = unlink_locked(&place);
 	LWLockRelease(lock);

@@ -24,6 +24,7 @@ typedef struct CxHit
 	bool		admitted;		/* the identity's writers admit the view */
 	uint32		pinned;			/* slot that is held, or CX_NONE */
 	uint64		tag_id[CX_MAX_TAGS];
+	CxReads		reads;
 	char		small[CX_SMALL_VALUE];	/* the value, unless pinned */
 } CxHit;
 
@@ -59,8 +60,8 @@ extern bool cx_store_find(const CxIdent *ident, bool whole,
 						  const CxView *view, CxHit *hit);
 extern bool cx_store_find_staged(const CxIdent *ident, uint32 slot,
 								 uint64 stage_gen, bool whole, CxHit *hit);
-extern int	cx_store_staged_tags(uint64 id, uint32 slot, uint64 stage_gen,
-								 uint64 *tag_id);
+extern int	cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen,
+							uint64 *tag_id, CxReads *reads);
 extern void cx_store_value(const CxHit *hit, char *to);
 extern void cx_store_release(CxHit *hit);
 extern void cx_store_release_stale(void);

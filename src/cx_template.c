@@ -258,11 +258,9 @@ static void
 check_spec(const CxWatchSpec *spec)
 {
 	if (spec->cache == NULL && spec->nkeys == 0 && spec->ntags == 0 &&
-		!spec->put)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a watch needs a cache, keys or tags"),
-				 errhint("Name a cache, which each change then clears, or keys or tags.")));
+		!spec->put && spec->ncolumns > 0)
+		fail("columns need keys or tags to limit",
+			 "Exact caches follow every change of a watched table.");
 	if (spec->cache == NULL && (spec->nkeys > 0 || spec->put))
 		fail("a watch with keys needs a cache",
 			 "Name the cache that the keys are in.");
@@ -297,6 +295,8 @@ cx_template_parse_spec(CxWatchSpec *spec, int nargs, char **args)
 	spec->put = parse_action(all[CX_WATCH_ACTION]);
 	spec->columns = parse_list(all[CX_WATCH_COLUMNS], "columns",
 							   &spec->ncolumns);
+	spec->bare = spec->cache == NULL && spec->nkeys == 0 &&
+		spec->ntags == 0 && !spec->put;
 	spec->attnums = palloc0(Max(spec->ncolumns, 1) * sizeof(AttrNumber));
 	check_spec(spec);
 }

@@ -48,6 +48,7 @@ typedef struct CxWatchSpec
 	int			nkeys;
 	CxTemplate *tags;
 	int			ntags;
+	bool		bare;			/* for exact caches only */
 	bool		has_columns;	/* in one of the templates */
 	bool		put;			/* the action; else invalidate */
 	char	  **columns;		/* an UPDATE of others does not count */

@@ -45,6 +45,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "cx_collect.h"
 #include "cx_guc.h"
 #include "cx_loader.h"
 #include "cx_plan.h"
@@ -236,10 +237,18 @@ check_names(const text *key, const text *scope)
 						CX_MAX_SCOPE)));
 }
 
+/* A run of the query: what its rows are stored with */
+typedef struct Run
+{
+	const char *cache;
+	double		cost_us;		/* of one row */
+	uint64		gen;			/* from before it */
+	CxReads		reads;
+} Run;
+
 /* Stores a row; returns whether it was one to be kept. */
 static bool
-store_row(const char *cache_name, TupleTableSlot *slot, const Prepared *p,
-		  double cost_us)
+store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 {
 	text	   *key = text_column(slot, p->columns.key);
 	text	   *scope = text_column(slot, p->columns.scope);
@@ -257,23 +266,23 @@ store_row(const char *cache_name, TupleTableSlot *slot, const Prepared *p,
 		tags = slot_getattr(slot, p->columns.tags, &no_tags);
 
 	/* after what could have run functions: this pointer lasts no longer */
-	cache = cx_catalog_get(cache_name, strlen(cache_name));
+	cache = cx_catalog_get(run->cache, strlen(run->cache));
 	cx_cache_ask(&ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
 				 scope ? VARDATA_ANY(scope) : NULL,
 				 scope ? VARSIZE_ANY_EXHDR(scope) : 0);
 	if (!cx_put_make_entry(&entry, cache, &value, &life))
 		return false;
 	entry.manual = true;
-	entry.cost_us = cost_us;
+	entry.cost_us = run->cost_us;
+	entry.reads = &run->reads;
 	cx_args_tags(&entry, no_tags ? NULL : DatumGetArrayTypeP(tags));
-	cx_cache_fill(&ask, &entry, 0);
+	cx_cache_fill(&ask, &entry, run->gen, 0);
 	return true;
 }
 
 /* Stores all rows; returns how many were to be kept. */
 static int64
-store_rows(const char *cache_name, Tuplestorestate *rows, const Prepared *p,
-		   double cost_us)
+store_rows(const Run *run, Tuplestorestate *rows, const Prepared *p)
 {
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(p->desc,
 													&TTSOpsMinimalTuple);
@@ -288,7 +297,7 @@ store_rows(const char *cache_name, Tuplestorestate *rows, const Prepared *p,
 		MemoryContext old = MemoryContextSwitchTo(per_row);
 
 		CHECK_FOR_INTERRUPTS();
-		if (store_row(cache_name, slot, p, cost_us))
+		if (store_row(run, slot, p))
 			n++;
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_row);
@@ -328,16 +337,22 @@ gather(const Prepared *p, double *cost_us)
 static int64
 run_query(const CxWarmer *w)
 {
+	CxCache    *cache = cx_catalog_get(w->cache, strlen(w->cache));
+	CxCollector *collector;
 	Prepared	prepared;
 	Tuplestorestate *rows;
-	double		cost_us;
+	Run			run = {w->cache};
 	int64		n;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	run.gen = cx_cache_begin_fill();
+	/* an error leaves it to the end of the transaction */
+	collector = cx_collect_begin(cache->exact);
 	prepare(w->query, &prepared);
-	rows = gather(&prepared, &cost_us);
-	n = store_rows(w->cache, rows, &prepared, cost_us);
+	rows = gather(&prepared, &run.cost_us);
+	(void) cx_collect_end(collector, &run.reads);
+	n = store_rows(&run, rows, &prepared);
 	tuplestore_end(rows);
 	SPI_finish();
 	return n;

@@ -33,6 +33,7 @@
 
 #include "cx_put.h"
 #include "cx_preload.h"
+#include "cx_rels.h"
 #include "cx_template.h"
 #include "cx_watch.h"
 
@@ -432,7 +433,28 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Drop it and use CREATE TRIGGER ... AFTER, or cachex.watch().")));
 }
 
-/* on_change('cache', '{keys}', '{tags}', 'action', '{columns}') */
+/* The table is written: exact caches follow it. */
+static void
+table_written(TriggerData *data)
+{
+	TriggerEvent event = data->tg_event;
+	char		command = CX_COMMAND_TRUNCATE;
+
+	if (TRIGGER_FIRED_FOR_ROW(event))
+		command = CX_COMMAND_APPLY;
+	else if (TRIGGER_FIRED_BY_INSERT(event))
+		command = CX_COMMAND_INSERT;
+	else if (TRIGGER_FIRED_BY_UPDATE(event))
+		command = CX_COMMAND_UPDATE;
+	else if (TRIGGER_FIRED_BY_DELETE(event))
+		command = CX_COMMAND_DELETE;
+	cx_cache_table_written(RelationGetRelid(data->tg_relation), command);
+}
+
+/*
+ * on_change('cache', '{keys}', '{tags}', 'action', '{columns}'), or before a
+ * statement, or without arguments: on_change()
+ */
 Datum
 cachex_on_change(PG_FUNCTION_ARGS)
 {
@@ -443,6 +465,13 @@ cachex_on_change(PG_FUNCTION_ARGS)
 	/* without shared memory there is nothing to invalidate */
 	if (!cx_preloaded)
 		return PointerGetDatum(NULL);
+	if (CALLED_AS_TRIGGER(fcinfo) && data->tg_trigger->tgnargs == 0 &&
+		(TRIGGER_FIRED_AFTER(data->tg_event) ||
+		 TRIGGER_FIRED_FOR_STATEMENT(data->tg_event)))
+	{
+		table_written(data);
+		return PointerGetDatum(NULL);
+	}
 	check_call(fcinfo);
 	f = fcinfo->flinfo->fn_extra;
 	if (f == NULL)

@@ -24,7 +24,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -44,6 +43,8 @@
 #include "cx_preload.h"
 #include "cx_template.h"
 #include "cx_watch.h"
+#include "cx_watch_bare.h"
+#include "cx_watched.h"
 
 /* The letters at the end of triggers' names */
 static const struct
@@ -83,6 +84,7 @@ typedef struct Found
 	Oid			relid;
 	char	   *name;
 	char	   *cache;			/* its first argument, or NULL */
+	bool		is_bare;		/* without arguments: for exact caches */
 	bool		is_clone;
 	bool		always;
 } Found;
@@ -104,6 +106,7 @@ read_trigger(Relation pg_trigger, HeapTuple tuple)
 	found->relid = form->tgrelid;
 	found->name = pstrdup(NameStr(form->tgname));
 	found->is_clone = OidIsValid(form->tgparentid);
+	found->is_bare = form->tgnargs == 0;
 	found->always = form->tgenabled == TRIGGER_FIRES_ALWAYS;
 	if (form->tgnargs > 0 && !isnull)
 		found->cache = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)));
@@ -182,8 +185,11 @@ clear_named(List *triggers)
 
 	foreach(lc, triggers)
 	{
-		if (OidIsValid(cx_catalog_table("cache_definition")))
-			cx_watch_clear(((Found *) lfirst(lc))->cache);
+		Found	   *found = lfirst(lc);
+
+		/* exact caches have an invalidation message for it */
+		if (!found->is_bare && OidIsValid(cx_catalog_table("cache_definition")))
+			cx_watch_clear(found->cache);
 	}
 }
 
@@ -318,23 +324,6 @@ set_triggers(WatchPlan *plan, Oid relid, const char *wanted, const char *unwante
 
 /* ---- tables ---- */
 
-static bool
-is_subscribed(Oid relid)
-{
-	Relation	rel = table_open(SubscriptionRelRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool		result;
-
-	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid,
-				BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	result = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return result;
-}
-
 /* Whether a table changes without a statement that names it. */
 static bool
 needs_row_triggers(Relation rel)
@@ -343,7 +332,7 @@ needs_row_triggers(Relation rel)
 
 	return rel->rd_rel->relispartition || has_superclass(relid) ||
 		find_inheritance_children(relid, NoLock) != NIL ||
-		is_subscribed(relid);
+		cx_watched_is_subscribed(relid);
 }
 
 /* Raises an error unless the relation is there and the caller's own. */
@@ -506,10 +495,13 @@ cachex_watch(PG_FUNCTION_ARGS)
 	relation_close(rel, NoLock);
 	make_plan(&plan, args);
 	SPI_connect();
-	if (partitioned || family)
+	if (spec.bare)
+		;
+	else if (partitioned || family)
 		install_below(&plan, relid, partitioned);
 	else
 		set_triggers(&plan, relid, "iudt", "rl");
+	cx_watch_bare_install(relid);
 	SPI_finish();
 	if (plan.changed)
 		cx_watch_clear(spec.cache);
@@ -568,17 +560,20 @@ cachex_unwatch(PG_FUNCTION_ARGS)
 		Found	   *found = lfirst(lc);
 
 		/* clones, and what came with them, belong to the table above */
-		if (!found->is_clone && !belongs_to_clone(triggers, found))
+		if (!found->is_clone && !found->is_bare &&
+			!belongs_to_clone(triggers, found))
 			own = lappend(own, found);
 	}
-	if (own == NIL)
+	if (triggers == NIL)
 		PG_RETURN_VOID();
 	check_owner(relid);
 	LockRelationOid(relid, AccessExclusiveLock);
 	SPI_connect();
 	foreach(lc, own)
 		drop_trigger(&plan, lfirst(lc));
-	drop_below(&plan, relid, own);
+	if (own != NIL)
+		drop_below(&plan, relid, own);
+	cx_watch_bare_remove(relid);
 	SPI_finish();
 	foreach(lc, own)
 		cx_watch_clear(((Found *) lfirst(lc))->cache);

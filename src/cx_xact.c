@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/resowner.h"
 
 #include "cx_cache.h"
+#include "cx_collect.h"
 #include "cx_xact.h"
 
 static void
@@ -27,6 +29,7 @@ xact_cb(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 			cx_cache_after_commit();
 			cx_store_release_stale();
+			cx_collect_abandon_all();
 			break;
 		case XACT_EVENT_PREPARE:
 			cx_cache_after_prepare();
@@ -35,10 +38,20 @@ xact_cb(XactEvent event, void *arg)
 		case XACT_EVENT_ABORT:
 			cx_cache_after_abort();
 			cx_store_release_stale();
+			cx_collect_abandon_all();
 			break;
 		default:				/* parallel workers change nothing */
 			break;
 	}
+}
+
+/* A top-level transaction's messages are sent before its locks go. */
+static void
+release_cb(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
+		   void *arg)
+{
+	if (phase == RESOURCE_RELEASE_LOCKS && is_commit && is_top_level)
+		cx_cache_after_locks();
 }
 
 static void
@@ -59,4 +72,5 @@ cx_xact_register(void)
 {
 	RegisterXactCallback(xact_cb, NULL);
 	RegisterSubXactCallback(subxact_cb, NULL);
+	RegisterResourceReleaseCallback(release_cb, NULL);
 }

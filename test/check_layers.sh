@@ -11,19 +11,21 @@ max_function=100
 
 # One level in a line, the lowest first; names without .c and .h, * allowed.
 levels='
-cx_compat
+cx_compat cx_bug
 cx_guc cx_preload
-cx_key cx_arena cx_counters cx_codec cx_wake cx_gens cx_view cx_rows cx_settings
-cx_like cx_slot cx_plan cx_deps cx_registry
-cx_entry cx_wheel cx_bucket cx_pending cx_loader
-cx_policy
+cx_key cx_arena cx_counters cx_codec cx_wake cx_gens cx_view cx_rows cx_settings cx_lineage cx_builtins cx_lexer
+cx_like cx_slot cx_plan cx_registry cx_rels cx_boot
+cx_deps cx_writes
+cx_entry cx_wheel cx_bucket cx_pending cx_loader cx_inval
+cx_policy cx_reads cx_candidates
 cx_store cx_catalog
-cx_make cx_scan cx_check
-cx_cache
-cx_commit cx_reclaim
-cx_change
+cx_make cx_scan cx_check cx_functions
+cx_cache cx_judge
+cx_commit cx_reclaim cx_watched
+cx_change cx_collect
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits
+cx_fetch cx_watch_bare
 cx_watch_ddl cx_watch cx_warmer cx_sweeper cx_launcher
 cx_funcs_* cx_ddl cx_shmem
 cachex

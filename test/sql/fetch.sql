@@ -151,13 +151,13 @@ SELECT cachex.fetch('f', 'list', 'SELECT jsonb_agg(id ORDER BY id) FROM items');
 SELECT cachex.push('f', 'list', '0');
 SELECT cachex.fetch('f', 'list', 'SELECT jsonb_agg(id ORDER BY id) FROM items', mode => 'cached');
 
--- An exact cache runs the loader each time and keeps nothing of it, which it
--- counts; what is put is for get and lookup only.
+-- An exact cache runs the loader each time while a table that it reads is not
+-- watched, which it counts; what is put is for get and lookup only.
 SELECT cachex.create_cache('x');
 SELECT cachex.fetch('x', 'k', 'SELECT name FROM items WHERE id = 2');
 UPDATE items SET name = 'deux' WHERE id = 2;
 SELECT cachex.fetch('x', 'k', 'SELECT name FROM items WHERE id = 2');
-SELECT count_of('refused_exact', 'x'), count_of('fills', 'x'), count_of('loads', 'x'), count_of('misses', 'x');
+SELECT count_of('refused_unwatched', 'x'), count_of('fills', 'x'), count_of('loads', 'x'), count_of('misses', 'x');
 SELECT cachex.put('x', 'k', '"put"');
 SELECT cachex.get('x', 'k'), cachex.fetch('x', 'k', 'SELECT name FROM items WHERE id = 2');
 SELECT cachex.get('x', 'k');

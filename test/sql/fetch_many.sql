@@ -67,7 +67,7 @@ SELECT * FROM cachex.fetch_many('many', '{1,e1,e2}', 'SELECT k AS key, 1 / (k <>
 SELECT key, status FROM unnest('{e1,e2}'::text[]) AS k, cachex.lookup('many', k);
 SELECT load_errors FROM cachex.stats WHERE cache = 'many';
 
--- Many of them; an exact cache keeps none.
+-- Many of them; an exact cache keeps none that it cannot follow.
 SELECT count(*), sum(value::int) FROM cachex.fetch_many('many',
 	(SELECT array_agg('n' || i) FROM generate_series(1, 5000) AS i),
 	'SELECT k AS key, substr(k, 2)::int AS value FROM unnest($1) AS k');
@@ -75,7 +75,7 @@ SELECT count(cachex.get('many', 'n' || i)) FROM generate_series(1, 5000) AS i;
 SELECT cachex.create_cache('exact');
 SELECT * FROM cachex.fetch_many('exact', '{1}', :'load');
 SELECT * FROM cachex.fetch_many('exact', '{1}', :'load');
-SELECT refused_exact FROM cachex.stats WHERE cache = 'exact';
+SELECT refused_unwatched FROM cachex.stats WHERE cache = 'exact';
 SET cachex.enabled = off;
 SELECT * FROM cachex.fetch_many('many', '{1}', :'load');
 RESET cachex.enabled;

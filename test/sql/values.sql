@@ -40,9 +40,12 @@ SELECT cachex.put('values', 'toasted', external),
 	cachex.put('values', 'compressed', compressed) FROM toasted;
 SELECT cachex.fetch_as('values', 'toasted text', NULL::text,
 	'SELECT external::text FROM toasted') = external::text FROM toasted;
-DROP TABLE toasted;
 SELECT length(cachex.get('values', 'toasted')::text),
 	length(cachex.get('values', 'compressed')::text),
+	length(cachex.get_as('values', 'toasted text', ''::text));
+-- What was put stays without its table, what was loaded does not.
+DROP TABLE toasted;
+SELECT length(cachex.get('values', 'toasted')::text),
 	length(cachex.get_as('values', 'toasted text', ''::text));
 
 -- Scalars by value and by reference, fixed and not.

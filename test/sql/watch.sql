@@ -41,7 +41,7 @@ SELECT cachex.watch(NULL, 'w');
 SELECT cachex.watch('u', 'w', action => NULL);
 SELECT cachex.watch('u', 'nosuch');
 SELECT cachex.watch('u', '');
-SELECT cachex.watch('u');
+SELECT cachex.watch('u', columns => '{id}');
 SELECT cachex.watch('u', keys => '{user:<id>}');
 SELECT cachex.watch('u', 'w', '{user:<id>}', action => 'stale');
 SELECT cachex.watch('u', 'w', '{user:<id>}', action => 'refresh');

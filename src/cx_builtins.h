@@ -1,0 +1,10 @@
+/*
+ * cx_builtins.h
+ *	  The server's own stable functions whose results can be kept.
+ */
+#ifndef CX_BUILTINS_H
+#define CX_BUILTINS_H
+
+extern bool cx_builtins_keepable(const char *name, bool *runs_queries);
+
+#endif							/* CX_BUILTINS_H */

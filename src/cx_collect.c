@@ -1,0 +1,378 @@
+/*
+ * cx_collect.c
+ *	  Watches the executor while a loader runs, and notes the relations of
+ *	  every plan: those of the loader, of the functions that it calls, and of
+ *	  the loaders that these run in turn.
+ *
+ * For an exact cache each plan is judged as well, and must see what the
+ * loader's own snapshot sees.  The first thing that speaks against keeping
+ * the result is remembered, and nothing more is asked.
+ *
+ * A collector is on a stack from cx_collect_begin() to cx_collect_end(), or
+ * to cx_collect_abandon() after an error.
+ *
+ * Locking: none.  Relations are locked by the plans that read them.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "cx_collect.h"
+#include "cx_lineage.h"
+#include "cx_reads.h"
+#include "cx_watched.h"
+
+struct CxCollector
+{
+	CxCollector *outer;
+	bool		exact;
+	SnapshotData snapshot;		/* only what snapshots are compared by */
+	CxRefusal	refusal;
+	Oid			function;		/* to blame for it, or invalid */
+	char	   *what;			/* likewise, or NULL */
+	List	   *rels;			/* OIDs */
+	List	   *settings;		/* char * */
+	List	   *started;		/* QueryDesc *, those whose plans were seen */
+	MemoryContext context;
+};
+
+static CxCollector *top = NULL;
+static ExecutorStart_hook_type prev_executor_start = NULL;
+static ExecutorRun_hook_type prev_executor_run = NULL;
+static ExecutorEnd_hook_type prev_executor_end = NULL;
+
+/* ---- one collector ---- */
+
+static void
+refuse(CxCollector *c, CxRefusal why, Oid function, const char *what)
+{
+	if (c->refusal != CX_NOT_REFUSED)
+		return;
+	c->refusal = why;
+	c->function = function;
+	c->what = what ? MemoryContextStrdup(c->context, what) : NULL;
+}
+
+static void
+add_setting(CxCollector *c, const char *name)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	foreach(lc, c->settings)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return;
+	}
+	old = MemoryContextSwitchTo(c->context);
+	c->settings = lappend(c->settings, pstrdup(name));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+add_relation(CxCollector *c, Oid rel)
+{
+	MemoryContext old;
+	const char *culprit;
+	CxRefusal	refusal;
+
+	if (c->refusal != CX_NOT_REFUSED || list_member_oid(c->rels, rel))
+		return;
+	if (c->exact)
+	{
+		refusal = cx_watched_judge(rel, &culprit);
+		if (refusal != CX_NOT_REFUSED)
+			refuse(c, refusal, InvalidOid, culprit);
+	}
+	/* catalogs change with everything */
+	else if (rel < FirstNormalObjectId)
+		return;
+	old = MemoryContextSwitchTo(c->context);
+	c->rels = lappend_oid(c->rels, rel);
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+same_snapshot(const SnapshotData *a, Snapshot b)
+{
+	return b != NULL && a->xmin == b->xmin && a->xmax == b->xmax &&
+		a->xcnt == b->xcnt && a->subxcnt == b->subxcnt &&
+		a->curcid == b->curcid;
+}
+
+static void
+take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
+{
+	MemoryContext old = MemoryContextSwitchTo(c->context);
+	ListCell   *lc;
+
+	c->started = lappend(c->started, desc);
+	MemoryContextSwitchTo(old);
+	foreach(lc, desc->plannedstmt->relationOids)
+		add_relation(c, lfirst_oid(lc));
+	foreach(lc, judgement->settings)
+		add_setting(c, lfirst(lc));
+	if (!c->exact)
+		return;
+	if (judgement->refusal != CX_NOT_REFUSED)
+		refuse(c, judgement->refusal, judgement->function, judgement->what);
+	else if (!same_snapshot(&c->snapshot, desc->snapshot))
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "another snapshot");
+}
+
+/* ---- hooks ---- */
+
+/*
+ * The queries of functions in parallel workers would not be seen, so a plan
+ * that calls any runs in this process alone.
+ */
+static void
+forbid_workers(QueryDesc *desc)
+{
+	PlannedStmt *copy = palloc(sizeof(PlannedStmt));
+
+	memcpy(copy, desc->plannedstmt, sizeof(PlannedStmt));
+	copy->parallelModeNeeded = false;
+	desc->plannedstmt = copy;
+}
+
+static void
+collect_start(QueryDesc *desc, int eflags)
+{
+	CxJudgement judgement;
+
+	cx_judge_plan(desc->plannedstmt, &judgement);
+	if (judgement.user_code && desc->plannedstmt->parallelModeNeeded)
+		forbid_workers(desc);
+	if (prev_executor_start)
+		prev_executor_start(desc, eflags);
+	else
+		standard_ExecutorStart(desc, eflags);
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+		take_plan(c, desc, &judgement);
+}
+
+static void
+executor_start(QueryDesc *desc, int eflags)
+{
+	if (unlikely(top != NULL))
+		collect_start(desc, eflags);
+	else if (prev_executor_start)
+		prev_executor_start(desc, eflags);
+	else
+		standard_ExecutorStart(desc, eflags);
+}
+
+/* A cursor that was opened before the loader began shows what it saw then. */
+static void
+executor_run(QueryDesc *desc, ScanDirection direction, uint64 count,
+			 bool execute_once)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (!list_member_ptr(c->started, desc))
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
+	}
+	if (prev_executor_run)
+		prev_executor_run(desc, direction, count, execute_once);
+	else
+		standard_ExecutorRun(desc, direction, count, execute_once);
+}
+
+static void
+executor_end(QueryDesc *desc)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+		c->started = list_delete_ptr(c->started, desc);
+	if (prev_executor_end)
+		prev_executor_end(desc);
+	else
+		standard_ExecutorEnd(desc);
+}
+
+/* Called once, from _PG_init. */
+void
+cx_collect_install_hooks(void)
+{
+	prev_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = executor_start;
+	prev_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = executor_run;
+	prev_executor_end = ExecutorEnd_hook;
+	ExecutorEnd_hook = executor_end;
+}
+
+/* ---- the stack ---- */
+
+bool
+cx_collect_is_active(void)
+{
+	return top != NULL;
+}
+
+/*
+ * Begins to collect; exact says that the result must depend on nothing
+ * unknown.  A snapshot is active.  To be ended in any case.
+ */
+CxCollector *
+cx_collect_begin(bool exact)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "cachex collector",
+												  ALLOCSET_SMALL_SIZES);
+	CxCollector *c = MemoryContextAllocZero(context, sizeof(CxCollector));
+	Snapshot	snapshot = GetActiveSnapshot();
+
+	c->context = context;
+	c->exact = exact;
+	c->snapshot.xmin = snapshot->xmin;
+	c->snapshot.xmax = snapshot->xmax;
+	c->snapshot.xcnt = snapshot->xcnt;
+	c->snapshot.subxcnt = snapshot->subxcnt;
+	c->snapshot.curcid = snapshot->curcid;
+	c->outer = top;
+	top = c;
+	return c;
+}
+
+/* Ends it, whatever has been begun since and not ended. Cannot fail. */
+void
+cx_collect_abandon(CxCollector *collector)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (c == collector)
+		{
+			top = c->outer;
+			break;
+		}
+	}
+}
+
+/* At the end of a transaction. Cannot fail. */
+void
+cx_collect_abandon_all(void)
+{
+	top = NULL;
+}
+
+/* Whether a table above a partition was read too, which stands for it. */
+static bool
+is_covered(const CxCollector *c, Oid rel, const Oid *above, int n)
+{
+	if (!get_rel_relispartition(rel))
+		return false;
+	for (int i = 0; i < n; i++)
+	{
+		if (list_member_oid(c->rels, above[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Fills reads->rel; false when there are too many. */
+static bool
+list_relations(const CxCollector *c, CxReads *reads)
+{
+	List	   *all_above = NIL;
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, c->rels)
+	{
+		const Oid  *above;
+		int			nabove = cx_lineage_above(lfirst_oid(lc), &above);
+
+		if (is_covered(c, lfirst_oid(lc), above, nabove))
+			continue;
+		if (n == CX_MAX_RELATIONS)
+			return false;
+		reads->rel[n++] = lfirst_oid(lc);
+		for (int i = 0; i < nabove && c->exact; i++)
+		{
+			if (!list_member_oid(c->rels, above[i]))
+				all_above = list_append_unique_oid(all_above, above[i]);
+		}
+	}
+	reads->nread = (uint16) n;
+	if (n + list_length(all_above) > CX_MAX_RELATIONS)
+		return false;
+	foreach(lc, all_above)
+		reads->rel[n++] = lfirst_oid(lc);
+	reads->nabove = (uint16) list_length(all_above);
+	return true;
+}
+
+static bool
+list_settings(const CxCollector *c, CxReads *reads)
+{
+	Size		len = 0;
+	ListCell   *lc;
+
+	foreach(lc, c->settings)
+	{
+		const char *name = lfirst(lc);
+		Size		size = strlen(name) + 1;
+
+		if (len + size > CX_MAX_SETTINGS)
+			return false;
+		memcpy(reads->settings + len, name, size);
+		len += size;
+	}
+	reads->settings_len = (uint16) len;
+	reads->settings_hash = cx_reads_hash_settings(reads);
+	return true;
+}
+
+/*
+ * Ends it, and says what was read.  Returns why an exact cache must not keep
+ * the result; then (and for too many relations anywhere) reads->known is
+ * false.  The collector lives on for cx_collect_culprit().
+ */
+CxRefusal
+cx_collect_end(CxCollector *c, CxReads *reads)
+{
+	cx_collect_abandon(c);
+	memset(reads, 0, offsetof(CxReads, rel));
+	if (c->refusal == CX_NOT_REFUSED && !list_relations(c, reads))
+		refuse(c, CX_TOO_MANY_RELATIONS, InvalidOid, NULL);
+	if (c->refusal == CX_NOT_REFUSED && !list_settings(c, reads))
+		refuse(c, CX_UNKNOWN_FUNCTION, InvalidOid, "current_setting");
+	reads->exact = c->exact;
+	reads->known = c->refusal == CX_NOT_REFUSED;
+	return c->refusal;
+}
+
+/* Who is to blame for a refusal, for a message; NULL when it is nobody. */
+char *
+cx_collect_culprit(const CxCollector *c)
+{
+	if (OidIsValid(c->function))
+		return psprintf("%s()", get_func_name(c->function));
+	return c->what ? pstrdup(c->what) : NULL;
+}
+
+/*
+ * A loader has read a value from the cache: what that depends on, it depends
+ * on as well.  exact says that the value is what its own loader would say.
+ */
+void
+cx_collect_cached(const CxReads *reads, bool exact)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (c->exact && !exact)
+			refuse(c, CX_UNKNOWN_FUNCTION, InvalidOid,
+				   "a value from a cache that is not exact");
+		for (int i = 0; i < reads->nread; i++)
+			add_relation(c, reads->rel[i]);
+		for (int at = 0; at < reads->settings_len;
+			 at += (int) strlen(reads->settings + at) + 1)
+			add_setting(c, reads->settings + at);
+	}
+}

@@ -1,0 +1,278 @@
+/*
+ * cx_inval.c
+ *	  Which definitions has the transaction changed?
+ *
+ * The server tells other sessions of changed catalogs by messages, and before
+ * a commit the messages of the transaction can be looked at.  A message on a
+ * relation is a change of that relation's shape; one on a function, a type
+ * or the like counts as a change of the database's catalogs, one on a role as
+ * a change of the cluster.  These changes take effect when the messages are
+ * out, which is after the commit can be seen: the writes are "late".
+ *
+ * What no message tells: that a new relation hides another by its name, and
+ * that a type has changed, since a new table makes the same noise.  Hooks
+ * (cx_ddl) report these here.
+ *
+ * Locking: none of cachex's.  Reads the catalogs; may raise errors.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
+#include "postmaster/autovacuum.h"
+#include "storage/sinval.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "access/xact.h"
+
+#include "cx_compat.h"
+#include "cx_inval.h"
+#include "cx_lineage.h"
+#include "cx_writes.h"
+
+/* More relations than this in one transaction are no longer told apart. */
+#define MAX_RELATIONS 256
+
+static void
+add(Oid db, Oid rel, Oid cause, CxAspect aspect, char command, bool late)
+{
+	CxWrite		write = {0};
+
+	write.db = db;
+	write.rel = rel;
+	write.cause = cause;
+	write.aspect = aspect;
+	write.command = command;
+	write.late = late;
+	(void) cx_writes_add(&write);
+}
+
+/* Notes that this transaction changes what names and functions mean. */
+void
+cx_inval_catalogs(void)
+{
+	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE, CX_COMMAND_DDL, true);
+}
+
+/*
+ * Notes a change of a table: CX_ROWS or CX_SHAPE.  Those above it have
+ * changed below.
+ */
+void
+cx_inval_table(Oid rel, CxAspect aspect, char command, bool late)
+{
+	CxAspect	below = aspect == CX_ROWS ? CX_ROWS_BELOW : CX_SHAPE_BELOW;
+	const Oid  *above;
+	int			n;
+
+	add(MyDatabaseId, rel, rel, aspect, command, late);
+	n = cx_lineage_above(rel, &above);
+	for (int i = 0; i < n; i++)
+		add(MyDatabaseId, above[i], rel, below, command, late);
+}
+
+/* Notes that a relation was created, whose tuple nobody can see yet. */
+void
+cx_inval_created(Oid rel)
+{
+	CxWrite		write = {0};
+
+	write.db = MyDatabaseId;
+	write.rel = write.cause = rel;
+	write.aspect = CX_SHAPE;
+	write.command = CX_COMMAND_DDL;
+	write.late = true;
+	cx_writes_add(&write)->created = true;
+}
+
+/* ---- new names ---- */
+
+static int
+count_named(int cache, const char *name)
+{
+	CatCList   *list = SearchSysCacheList1(cache, CStringGetDatum(name));
+	int			n = list->n_members;
+
+	ReleaseSysCacheList(list);
+	return n;
+}
+
+/*
+ * Whether a new relation can hide another one, or a type: then what a query
+ * means may be different from now on.
+ */
+static bool
+hides_another(Oid rel)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
+	Form_pg_class form;
+	bool		result = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relpersistence != RELPERSISTENCE_TEMP &&
+		form->relkind != RELKIND_INDEX &&
+		form->relkind != RELKIND_PARTITIONED_INDEX &&
+		form->relkind != RELKIND_TOASTVALUE)
+		result = count_named(RELNAMENSP, NameStr(form->relname)) > 1 ||
+			count_named(TYPENAMENSP, NameStr(form->relname)) > 1;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+gather_names(void)
+{
+	for (int i = 0; i < cx_writes_count(); i++)
+	{
+		if (cx_writes_get(i)->created && hides_another(cx_writes_get(i)->rel))
+		{
+			cx_inval_catalogs();
+			return;
+		}
+	}
+}
+
+/* ---- messages ---- */
+
+/*
+ * Whether what is in a system cache can change a result in ways that no
+ * message on a relation tells of.
+ */
+static bool
+is_semantic(int cache)
+{
+	switch (cache)
+	{
+			/* a message on the relation comes with it, or a hook tells */
+		case ATTNAME:
+		case ATTNUM:
+		case RELOID:
+		case RELNAMENSP:
+		case TYPEOID:
+		case TYPENAMENSP:
+		case INDEXRELID:
+		case PARTRELID:
+		case RULERELNAME:
+		case CONSTROID:
+		case SEQRELID:
+			/* changes plans, not results */
+		case STATRELATTINH:
+		case STATEXTOID:
+		case STATEXTNAMENSP:
+		case STATEXTDATASTXOID:
+			/* has to do with foreign tables, which are not cached */
+		case FOREIGNTABLEREL:
+		case FOREIGNSERVEROID:
+		case FOREIGNSERVERNAME:
+		case FOREIGNDATAWRAPPEROID:
+		case FOREIGNDATAWRAPPERNAME:
+		case USERMAPPINGOID:
+		case USERMAPPINGUSERSERVER:
+			/* is not read by queries */
+		case PUBLICATIONOID:
+		case PUBLICATIONNAME:
+		case PUBLICATIONREL:
+		case PUBLICATIONRELMAP:
+		case PUBLICATIONNAMESPACE:
+		case PUBLICATIONNAMESPACEMAP:
+		case REPLORIGIDENT:
+		case REPLORIGNAME:
+		case SUBSCRIPTIONOID:
+		case SUBSCRIPTIONNAME:
+		case EVENTTRIGGEROID:
+		case EVENTTRIGGERNAME:
+		case DEFACLROLENSPOBJ:
+		case PARAMETERACLOID:
+		case PARAMETERACLNAME:
+		case TABLESPACEOID:
+		case DATABASEOID:
+			return false;
+		default:
+			return true;
+	}
+}
+
+static void
+take_catcache(const SharedInvalCatcacheMsg *message)
+{
+	if (!is_semantic(message->id))
+		return;
+	if (OidIsValid(message->dbId))
+		cx_inval_catalogs();
+	else
+		add(CX_CLUSTER, CX_CATALOGS, InvalidOid, CX_SHAPE, CX_COMMAND_DDL,
+			true);
+}
+
+/* Whether a relation is one that results are made of, or gone. */
+static bool
+counts(Oid rel)
+{
+	HeapTuple	tuple;
+	Form_pg_class form;
+	bool		result;
+
+	if (rel < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relpersistence != RELPERSISTENCE_TEMP &&
+		(form->relkind == RELKIND_RELATION ||
+		 form->relkind == RELKIND_PARTITIONED_TABLE ||
+		 form->relkind == RELKIND_VIEW ||
+		 form->relkind == RELKIND_MATVIEW);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* A change of so many tables that they are not told apart. */
+static void
+add_mass(void)
+{
+	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE_BELOW, CX_COMMAND_DDL,
+		true);
+}
+
+static void
+take_relcache(const SharedInvalRelcacheMsg *message)
+{
+	if (message->dbId != MyDatabaseId)
+		return;
+	if (!OidIsValid(message->relId) || cx_writes_count() > MAX_RELATIONS)
+		add_mass();
+	else if (counts(message->relId))
+		cx_inval_table(message->relId, CX_SHAPE, CX_COMMAND_DDL, true);
+}
+
+/*
+ * Before a commit or PREPARE of a transaction that has an xid: adds what it
+ * has changed but for rows to the list of its writes.
+ */
+void
+cx_inval_gather(void)
+{
+	SharedInvalidationMessage *messages;
+	bool		init_file;
+	int			n;
+
+	/* statistics and dead rows only */
+	if (AmAutoVacuumWorkerProcess())
+		return;
+	n = xactGetCommittedInvalidationMessages(&messages, &init_file);
+	for (int i = 0; i < n; i++)
+	{
+		if (messages[i].id >= 0)
+			take_catcache(&messages[i].cc);
+		else if (messages[i].id == SHAREDINVALRELCACHE_ID)
+			take_relcache(&messages[i].rc);
+	}
+	if (n > 0)
+		gather_names();
+}

@@ -1,0 +1,278 @@
+/*
+ * cx_judge.c
+ *	  Walks over a plan and asks about every function and node in it.
+ *
+ * What relations are read is for cx_collect; here it is about all the rest
+ * that could make the same plan return something else another time.
+ *
+ * Locking: none.  Reads the catalogs; may raise errors.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+
+#include "cx_compat.h"
+#include "cx_functions.h"
+#include "cx_judge.h"
+
+static void
+refuse(CxJudgement *judgement, CxRefusal why, Oid function, const char *what)
+{
+	if (judgement->refusal != CX_NOT_REFUSED)
+		return;
+	judgement->refusal = why;
+	judgement->function = function;
+	judgement->what = what;
+}
+
+/* Called for each function in a node; returns true to stop. */
+static bool
+judge_function(Oid function, void *context)
+{
+	CxJudgement *judgement = context;
+	CxFunctionUse use = {0};
+
+	/* its argument says which setting: see judge_expression */
+	if (function == F_CURRENT_SETTING_TEXT ||
+		function == F_CURRENT_SETTING_TEXT_BOOL)
+		return false;
+	switch (cx_functions_judge(function, &use))
+	{
+		case CX_FUNCTION_OK:
+			break;
+		case CX_FUNCTION_VOLATILE:
+			refuse(judgement, CX_VOLATILE,
+				   OidIsValid(use.culprit) ? use.culprit : function, NULL);
+			break;
+		case CX_FUNCTION_UNKNOWN:
+			refuse(judgement, CX_UNKNOWN_FUNCTION,
+				   OidIsValid(use.culprit) ? use.culprit : function, NULL);
+			break;
+	}
+	judgement->user_code |= use.user_code;
+	judgement->settings = list_concat(judgement->settings, use.settings);
+	return false;
+}
+
+/* current_setting(): which one must be known. */
+static void
+judge_setting(FuncExpr *call, CxJudgement *judgement)
+{
+	Node	   *name = linitial(call->args);
+
+	if (IsA(name, Const) && !((Const *) name)->constisnull)
+		judgement->settings =
+			lappend(judgement->settings,
+					TextDatumGetCString(((Const *) name)->constvalue));
+	else
+		refuse(judgement, CX_UNKNOWN_FUNCTION, call->funcid, NULL);
+}
+
+static bool
+judge_expression(Node *node, void *context)
+{
+	CxJudgement *judgement = context;
+
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, judge_function, judgement);
+	if (IsA(node, FuncExpr) &&
+		(((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT ||
+		 ((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT_BOOL))
+		judge_setting((FuncExpr *) node, judgement);
+	else if (IsA(node, SQLValueFunction) &&
+			 ((SQLValueFunction *) node)->op == SVFOP_SESSION_USER)
+		judgement->settings = lappend(judgement->settings,
+									  pstrdup("session_authorization"));
+	else if (IsA(node, NextValueExpr))
+		refuse(judgement, CX_VOLATILE, InvalidOid, "nextval()");
+	else if (IsA(node, Var) && ((Var *) node)->varattno < 0 &&
+			 ((Var *) node)->varattno != TableOidAttributeNumber)
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a system column");
+	return expression_tree_walker(node, judge_expression, context);
+}
+
+static inline void
+judge(void *expressions, CxJudgement *judgement)
+{
+	(void) judge_expression((Node *) expressions, judgement);
+}
+
+static void judge_node(Plan *plan, CxJudgement *judgement);
+
+static void
+judge_nodes(List *plans, CxJudgement *judgement)
+{
+	ListCell   *lc;
+
+	foreach(lc, plans)
+		judge_node(lfirst(lc), judgement);
+}
+
+/* The expressions of a scan that are not those of every node. */
+static void
+judge_scan(Plan *plan, CxJudgement *judgement)
+{
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+		case T_CteScan:
+		case T_WorkTableScan:
+			break;
+		case T_IndexScan:
+			judge(((IndexScan *) plan)->indexqual, judgement);
+			judge(((IndexScan *) plan)->indexqualorig, judgement);
+			judge(((IndexScan *) plan)->indexorderby, judgement);
+			judge(((IndexScan *) plan)->indexorderbyorig, judgement);
+			break;
+		case T_IndexOnlyScan:
+			judge(((IndexOnlyScan *) plan)->indexqual, judgement);
+			judge(((IndexOnlyScan *) plan)->recheckqual, judgement);
+			judge(((IndexOnlyScan *) plan)->indexorderby, judgement);
+			break;
+		case T_BitmapIndexScan:
+			judge(((BitmapIndexScan *) plan)->indexqual, judgement);
+			judge(((BitmapIndexScan *) plan)->indexqualorig, judgement);
+			break;
+		case T_BitmapHeapScan:
+			judge(((BitmapHeapScan *) plan)->bitmapqualorig, judgement);
+			break;
+		case T_FunctionScan:
+			judge(((FunctionScan *) plan)->functions, judgement);
+			break;
+		case T_TableFuncScan:
+			judge(((TableFuncScan *) plan)->tablefunc, judgement);
+			break;
+		case T_ValuesScan:
+			judge(((ValuesScan *) plan)->values_lists, judgement);
+			break;
+		case T_SubqueryScan:
+			judge_node(((SubqueryScan *) plan)->subplan, judgement);
+			break;
+		case T_SampleScan:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "TABLESAMPLE");
+			break;
+		case T_TidScan:
+		case T_TidRangeScan:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a system column");
+			break;
+		case T_NamedTuplestoreScan:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid,
+				   "a transition table");
+			break;
+		case T_ForeignScan:
+			refuse(judgement, CX_UNKNOWN_RELATION, InvalidOid,
+				   "a foreign table");
+			break;
+		default:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid,
+				   "a scan of another extension");
+			break;
+	}
+}
+
+/* The same for other nodes; returns false for a scan. */
+static bool
+judge_other(Plan *plan, CxJudgement *judgement)
+{
+	switch (nodeTag(plan))
+	{
+		case T_NestLoop:
+			judge(((Join *) plan)->joinqual, judgement);
+			break;
+		case T_MergeJoin:
+			judge(((Join *) plan)->joinqual, judgement);
+			judge(((MergeJoin *) plan)->mergeclauses, judgement);
+			break;
+		case T_HashJoin:
+			judge(((Join *) plan)->joinqual, judgement);
+			judge(((HashJoin *) plan)->hashclauses, judgement);
+			judge(((HashJoin *) plan)->hashkeys, judgement);
+			break;
+		case T_Hash:
+			judge(((Hash *) plan)->hashkeys, judgement);
+			break;
+		case T_Memoize:
+			judge(((Memoize *) plan)->param_exprs, judgement);
+			break;
+		case T_Limit:
+			judge(((Limit *) plan)->limitOffset, judgement);
+			judge(((Limit *) plan)->limitCount, judgement);
+			break;
+		case T_Result:
+			judge(((Result *) plan)->resconstantqual, judgement);
+			break;
+		case T_WindowAgg:
+			judge(((WindowAgg *) plan)->startOffset, judgement);
+			judge(((WindowAgg *) plan)->endOffset, judgement);
+			break;
+		case T_Append:
+			judge_nodes(((Append *) plan)->appendplans, judgement);
+			break;
+		case T_MergeAppend:
+			judge_nodes(((MergeAppend *) plan)->mergeplans, judgement);
+			break;
+		case T_BitmapAnd:
+			judge_nodes(((BitmapAnd *) plan)->bitmapplans, judgement);
+			break;
+		case T_BitmapOr:
+			judge_nodes(((BitmapOr *) plan)->bitmapplans, judgement);
+			break;
+		case T_ProjectSet:
+		case T_RecursiveUnion:
+		case T_Material:
+		case T_Sort:
+		case T_IncrementalSort:
+		case T_Group:
+		case T_Agg:
+		case T_Unique:
+		case T_Gather:
+		case T_GatherMerge:
+		case T_SetOp:
+			break;
+		case T_LockRows:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a row lock");
+			break;
+		case T_ModifyTable:
+			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a write");
+			break;
+		default:
+			return false;
+	}
+	return true;
+}
+
+static void
+judge_node(Plan *plan, CxJudgement *judgement)
+{
+	if (plan == NULL || judgement->refusal != CX_NOT_REFUSED)
+		return;
+	check_stack_depth();
+	judge(plan->targetlist, judgement);
+	judge(plan->qual, judgement);
+	if (!judge_other(plan, judgement))
+		judge_scan(plan, judgement);
+	judge_node(outerPlan(plan), judgement);
+	judge_node(innerPlan(plan), judgement);
+}
+
+/*
+ * Finds out whether the result of a plan depends on nothing but its
+ * relations, the settings that it reads, and what every fingerprint holds.
+ */
+void
+cx_judge_plan(const PlannedStmt *stmt, CxJudgement *judgement)
+{
+	memset(judgement, 0, sizeof(*judgement));
+	if (stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE)
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a write");
+	else if (stmt->rowMarks != NIL)
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a row lock");
+	judge_node(stmt->planTree, judgement);
+	judge_nodes(stmt->subplans, judgement);
+}

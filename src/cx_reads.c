@@ -1,0 +1,170 @@
+/*
+ * cx_reads.c
+ *	  Asks about each relation that a loader has read, and each setting.
+ *
+ * An exact entry stands and falls with the rows and the shape of what was
+ * read, with the database's catalogs and the cluster's roles; any other one
+ * with the shape of its relations and with the roles.
+ *
+ * Locking: none of cachex's on entry or return.
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+
+#include "cx_bug.h"
+#include "cx_compat.h"
+#include "cx_reads.h"
+#include "cx_rels.h"
+#include "cx_writes.h"
+
+/* Relation number i of reads, or one of the two stand-ins after them. */
+static inline CxDep
+dep_of(const CxReads *reads, int i)
+{
+	CxDep		dep = {0, CX_DEP_RELATION, NULL, CX_ASPECTS_SHAPE};
+	int			nrels = reads->nread + reads->nabove;
+
+	if (i < nrels)
+	{
+		dep.id = cx_rels_id(MyDatabaseId, reads->rel[i]);
+		if (reads->exact)
+			dep.aspects = i < reads->nread ? CX_ASPECTS_READ : CX_ASPECTS_ABOVE;
+	}
+	else if (i == nrels)
+	{
+		dep.id = cx_rels_id(MyDatabaseId, CX_CATALOGS);
+		if (!reads->exact)
+			dep.aspects = CX_ASPECT(CX_SHAPE_BELOW);
+	}
+	else
+		dep.id = cx_rels_id(CX_CLUSTER, CX_CATALOGS);
+	return dep;
+}
+
+static inline int
+count_deps(const CxReads *reads)
+{
+	return reads->known ? reads->nread + reads->nabove + 2 : 0;
+}
+
+/* Whether every relation admits the snapshot: see cx_deps_admits. */
+bool
+cx_reads_admit(const CxView *view, const CxReads *reads)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!cx_deps_admits(view, dep_of(reads, i)))
+			return false;
+	}
+	return true;
+}
+
+/* Whether a relation has changed since a generation was drawn. */
+bool
+cx_reads_moved_since(const CxReads *reads, uint64 gen)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+	{
+		CxDep		dep = dep_of(reads, i);
+
+		if (cx_rels_gen(dep.id, dep.aspects) > gen)
+			return true;
+	}
+	return false;
+}
+
+/* Whether this transaction itself may have changed what was read. */
+bool
+cx_reads_own(const CxReads *reads)
+{
+	int			nrels = reads->nread + reads->nabove;
+
+	if ((!cx_writes_any && !cx_writes_ddl) || CX_BUG_IS(CX_BUG_OWN_WRITES))
+		return false;
+	if (cx_writes_ddl)
+		return reads->known;
+	for (int i = 0; i < nrels; i++)
+	{
+		if (cx_writes_own(reads->rel[i], dep_of(reads, i).aspects))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Locks what was read against changes that are not MVCC-safe, until the end
+ * of the transaction, as running the loader would.  Returns false when that
+ * would have to wait.
+ */
+bool
+cx_reads_lock(const CxReads *reads)
+{
+	for (int i = 0; i < reads->nread; i++)
+	{
+		LOCKTAG		tag;
+		LockAcquireResult result;
+
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, reads->rel[i]);
+		result = cx_compat_try_lock(&tag, AccessShareLock);
+		if (result == LOCKACQUIRE_NOT_AVAIL)
+			return false;
+		if (result == LOCKACQUIRE_OK)
+			AcceptInvalidationMessages();
+	}
+	return true;
+}
+
+/*
+ * Whether the names of the relations mean the same in this session: false
+ * when a temporary one hides one of them.
+ */
+bool
+cx_reads_same_names(const CxReads *reads)
+{
+	Oid			temp;
+	Oid			toast;
+
+	GetTempNamespaceState(&temp, &toast);
+	if (!OidIsValid(temp))
+		return true;
+	for (int i = 0; i < reads->nread; i++)
+	{
+		char	   *name = get_rel_name(reads->rel[i]);
+
+		if (name == NULL || OidIsValid(get_relname_relid(name, temp)))
+			return false;
+		pfree(name);
+	}
+	return true;
+}
+
+/* A hash of the present values of the settings, 0 when there are none. */
+uint64
+cx_reads_hash_settings(const CxReads *reads)
+{
+	uint64		hash = 0;
+
+	for (int at = 0; at < reads->settings_len;)
+	{
+		const char *name = reads->settings + at;
+		const char *value = GetConfigOption(name, true, false);
+
+		/* a setting that is not there is not an empty one */
+		hash = hash_combine64(hash, value == NULL ? 1
+							  : hash_bytes_extended((const unsigned char *) value,
+													(int) strlen(value), 2));
+		at += (int) strlen(name) + 1;
+	}
+	return hash;
+}

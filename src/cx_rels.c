@@ -1,0 +1,134 @@
+/*
+ * cx_rels.c
+ *	  An array of cells that relations share by hash.
+ *
+ * There is no creating or collecting of cells and the array is never full; a
+ * relation that shares another's cell is invalidated with it, no more.
+ *
+ * Locking: generations are read without a lock; bumps of one partition (id
+ * mod CX_GEN_PARTITIONS) are serialized by the caller.  The last change has a
+ * spinlock in each cell.
+ */
+#include "postgres.h"
+
+#include "storage/shmem.h"
+#include "storage/spin.h"
+
+#include "cx_gens.h"
+#include "cx_rels.h"
+
+typedef struct Cell
+{
+	pg_atomic_uint64 gen[CX_NASPECTS];
+	slock_t		mutex;			/* of the rest */
+	char		command;
+	Oid			rel;
+	uint64		xid;
+	TimestampTz at;
+	uint32		owner;			/* hash of the relation that was noted last */
+	uint32		collisions;
+} Cell;
+
+StaticAssertDecl(sizeof(Cell) <= 72, "a cell is about a cache line");
+
+typedef struct Rels
+{
+	uint32		ncells;			/* a partition */
+	Cell	   *cells;
+} Rels;
+
+static Rels *rels;
+
+/* Cells take 1/128 of the memory within bounds: 64 to 16384 of them. */
+static uint32
+count_cells(Size budget)
+{
+	Size		n = budget / 128 / sizeof(Cell) / CX_GEN_PARTITIONS;
+
+	return (uint32) Min(Max(n, 16), 256);
+}
+
+Size
+cx_rels_size(Size budget)
+{
+	return add_size(MAXALIGN(sizeof(Rels)) + PG_CACHE_LINE_SIZE,
+					mul_size((Size) count_cells(budget) * CX_GEN_PARTITIONS,
+							 sizeof(Cell)));
+}
+
+void
+cx_rels_init(void *memory, Size budget)
+{
+	rels = memory;
+	memset(memory, 0, cx_rels_size(budget));
+	rels->ncells = count_cells(budget);
+	rels->cells = (Cell *) CACHELINEALIGN((char *) memory + sizeof(Rels));
+	for (uint32 i = 0; i < rels->ncells * CX_GEN_PARTITIONS; i++)
+	{
+		for (int aspect = 0; aspect < CX_NASPECTS; aspect++)
+			pg_atomic_init_u64(&rels->cells[i].gen[aspect], 0);
+		SpinLockInit(&rels->cells[i].mutex);
+	}
+}
+
+static inline Cell *
+cell_of(uint64 id)
+{
+	return &rels->cells[(id % CX_GEN_PARTITIONS) * rels->ncells +
+						(id / CX_GEN_PARTITIONS) % rels->ncells];
+}
+
+/* The latest generation of the aspects. */
+uint64
+cx_rels_gen(uint64 id, uint8 aspects)
+{
+	Cell	   *cell = cell_of(id);
+	uint64		latest = 0;
+
+	for (int aspect = 0; aspect < CX_NASPECTS; aspect++)
+	{
+		if (aspects & CX_ASPECT(aspect))
+			latest = Max(latest, pg_atomic_read_u64(&cell->gen[aspect]));
+	}
+	return latest;
+}
+
+/* Moves the generation of an aspect. */
+void
+cx_rels_bump(uint64 id, CxAspect aspect)
+{
+	pg_atomic_write_u64(&cell_of(id)->gen[aspect], cx_gens_next());
+}
+
+/* Notes who moved a generation. Raises no error. */
+void
+cx_rels_note(uint64 id, const CxRelChange *change)
+{
+	Cell	   *cell = cell_of(id);
+	uint32		owner = (uint32) (id >> 32);
+
+	SpinLockAcquire(&cell->mutex);
+	if (cell->owner != 0 && cell->owner != owner)
+		cell->collisions++;
+	cell->owner = owner;
+	cell->at = change->at;
+	cell->xid = change->xid;
+	cell->rel = change->rel;
+	cell->command = change->command;
+	SpinLockRelease(&cell->mutex);
+}
+
+/* The last change in a relation's cell, its own or another's. */
+void
+cx_rels_last(uint64 id, CxRelChange *change)
+{
+	Cell	   *cell = cell_of(id);
+
+	SpinLockAcquire(&cell->mutex);
+	change->at = cell->at;
+	change->xid = cell->xid;
+	change->rel = cell->rel;
+	change->command = cell->command;
+	change->collisions = cell->collisions;
+	SpinLockRelease(&cell->mutex);
+}
