@@ -380,6 +380,21 @@ RETURNS SETOF cachex.entry_in_store LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS
 AS 'MODULE_PATHNAME', 'cachex_entries';
 COMMENT ON FUNCTION cachex.entries(text, text) IS 'the entries of a cache, or of all, whose keys match a LIKE pattern';
 
+CREATE FUNCTION cachex.dependencies_found(
+	OUT kind text, OUT relation regclass, OUT tag text, OUT generation bigint,
+	OUT entries bigint, OUT collisions bigint, OUT changed_at timestamptz,
+	OUT changed_table regclass, OUT changed_by text, OUT changed_xid xid)
+RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 100
+AS 'MODULE_PATHNAME', 'cachex_dependencies';
+COMMENT ON FUNCTION cachex.dependencies_found() IS 'what the view dependencies is made of';
+
+CREATE VIEW cachex.dependencies AS
+SELECT kind, coalesce(relation::text, tag) AS name, relation, generation,
+	entries, collisions, changed_at, changed_table, changed_by, changed_xid
+FROM cachex.dependencies_found();
+COMMENT ON VIEW cachex.dependencies IS 'tables and tags that entries depend on, how many do, and what changed them last';
+GRANT SELECT ON cachex.dependencies TO PUBLIC;
+
 CREATE FUNCTION cachex.reset_stats(cache text DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_reset_stats';
@@ -387,7 +402,7 @@ COMMENT ON FUNCTION cachex.reset_stats(text) IS 'starts the statistics of a cach
 
 CREATE FUNCTION cachex.memory(OUT used bigint, OUT available bigint,
 	OUT entries bigint, OUT in_doubt bigint, OUT prepared bigint,
-	OUT overflows bigint)
+	OUT overflows bigint, OUT held bigint)
 RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cachex_memory';
 COMMENT ON FUNCTION cachex.memory() IS 'the memory of all databases together, and writers that are in doubt';

@@ -16,6 +16,7 @@
 #include "cx_collect.h"
 #include "cx_counters.h"
 #include "cx_fetch.h"
+#include "cx_fingerprint.h"
 #include "cx_put.h"
 #include "cx_read.h"
 
@@ -84,10 +85,10 @@ cx_fetch_begin(CxFetch *f)
 	f->reads.known = false;
 	f->loader = 0;
 	if (f->function)
-		f->loader = cx_loader_fingerprint(f->function, strlen(f->function),
+		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
 										  NULL);
 	else if (f->query)
-		f->loader = cx_loader_fingerprint(f->query, strlen(f->query),
+		f->loader = cx_fingerprint_loader(f->query, strlen(f->query),
 										  f->params);
 	f->loader = hash_combine64(f->loader, f->type);
 }

@@ -18,6 +18,7 @@
 #include "utils/tuplestore.h"
 
 #include "cx_args.h"
+#include "cx_boot.h"
 #include "cx_check.h"
 #include "cx_counters.h"
 #include "cx_like.h"
@@ -170,8 +171,8 @@ Datum
 cachex_memory(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		v[6];
-	bool		null[6] = {0};
+	Datum		v[7];
+	bool		null[7] = {0};
 	CxDepsCounts counts;
 
 	CX_REQUIRE_PRELOAD();
@@ -184,6 +185,7 @@ cachex_memory(PG_FUNCTION_ARGS)
 	v[3] = Int64GetDatum(counts.in_doubt);
 	v[4] = Int64GetDatum(counts.prepared);
 	v[5] = Int64GetDatum(counts.overflows);
+	v[6] = Int64GetDatum(cx_boot_count());
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  v, null)));
 }

@@ -22,7 +22,6 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "common/int.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -40,7 +39,6 @@
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_rows.h"
-#include "cx_settings.h"
 
 /* Column numbers of a result by what they mean; 0 is "there is none". */
 typedef struct Columns
@@ -535,28 +533,6 @@ cx_loader_evaluate(const char *expression, Datum current, bool current_isnull,
 	run_plan(&run);
 	*isnull = value.isnull;
 	return value.value;
-}
-
-/*
- * cx_loader_fingerprint
- *
- * Returns a hash, never 0, of what decides a loader's result besides data:
- * its text, its parameters (detoasted; NULL for none) and the settings that
- * change results.  Allocates nothing and raises nothing, unless search_path
- * has to be resolved.
- */
-uint64
-cx_loader_fingerprint(const char *query, Size query_len, ArrayType *params)
-{
-	uint64		hash;
-
-	hash = hash_bytes_extended((const unsigned char *) query,
-							   (int) query_len, 0);
-	if (params != NULL)
-		hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(params),
-								   (int) VARSIZE_ANY_EXHDR(params), hash);
-	hash = cx_settings_hash(hash);
-	return hash == 0 ? 1 : hash;
 }
 
 /*

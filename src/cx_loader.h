@@ -30,8 +30,6 @@ typedef struct CxLoadedKey
 	CxLoaded	row;			/* value is jsonb; found is true */
 } CxLoadedKey;
 
-extern uint64 cx_loader_fingerprint(const char *query, Size query_len,
-									ArrayType *params);
 extern void cx_loader_run(const char *query, ArrayType *params, Oid type,
 						  CxLoaded *out);
 extern CxLoadedKey *cx_loader_run_many(const char *query, ArrayType *keys,
