@@ -65,7 +65,8 @@ all .DEFAULT:
 install uninstall installcheck check clean distclean indent check-format: all
 endif
 
-.PHONY: help demo test bench bench-traces indent check-format unprivileged
+.PHONY: help demo test bench bench-traces model indent check-format \
+	unprivileged
 
 unprivileged:
 	@test "$$(id -u)" -ne 0 || { \
@@ -80,9 +81,10 @@ help:
 	@echo 'make test                       all tests, in private servers'
 	@echo 'make bench                      the benchmark'
 	@echo 'make bench-traces TRACE=file    the benchmark over a recorded trace'
+	@echo 'make model                      check the models of the protocol; MODE=full: larger ones'
 	@echo 'make indent, make check-format  format the C code, or see if it is'
 	@echo 'PG_CONFIG=path                  the PostgreSQL to build for'
-	@echo 'demo, test and bench install the packages that are missing.'
+	@echo 'demo, test, bench and model install the packages that are missing.'
 
 # "make bench-traces file" means TRACE=file.
 ifeq ($(firstword $(MAKECMDGOALS)),bench-traces)
@@ -106,6 +108,10 @@ test:
 
 bench:
 	@bash test/bench/run.sh
+
+model:
+	@bash test/setup.sh server spin
+	@bash test/model/run.sh $(MODE)
 
 bench-traces:
 	@test -n "$$TRACE" || { echo 'usage: make bench-traces TRACE=file' >&2; exit 2; }

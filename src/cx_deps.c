@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "access/xact.h"
 #include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -334,7 +335,9 @@ judge_locked(const CxView *view, const Line *line, CxDep dep, uint64 *late)
 		}
 		else if (cx_view_sees(view, xid & ~CX_XID_FLAGS))
 		{
-			if ((xid & CX_XID_PREPARED) == 0)
+			/* not over: it may be our own, about to be prepared */
+			if ((xid & CX_XID_PREPARED) == 0 ||
+				TransactionIdIsCurrentTransactionId((TransactionId) xid))
 				return REFUSED;
 			if (xid & CX_XID_LATE)
 				*late = xid & ~CX_XID_FLAGS;

@@ -7,8 +7,7 @@
  * its set, since the least one is the one that is replaced; so what is
  * forgotten errs towards a later generation, which costs a miss.
  *
- * Locking: reading takes none; a way that is replaced meanwhile can only make
- * the answer later.  Bumps of one partition (id mod CX_GEN_PARTITIONS) are
+ * Locking: reading takes none; see cx_gens_get.  Bumps of one partition (id mod CX_GEN_PARTITIONS) are
  * serialized by the caller.
  */
 #include "postgres.h"
@@ -122,12 +121,16 @@ cx_gens_raise_floor(void)
 		;
 }
 
-/* The generation of a dependency, or a later one. */
+/*
+ * The generation of a dependency, or a later one.  It is looked for first: if
+ * it is replaced after that, it was the least of its set then, and the least
+ * that the second pass finds is later.
+ */
 uint64
 cx_gens_get(CxGenKind kind, uint64 id)
 {
 	volatile uint64 *way = cell_of(kind, id)->way;
-	uint64		least = PG_UINT64_MAX;
+	uint64		least;
 
 	for (int i = 0; i < WAYS; i++)
 	{
@@ -135,9 +138,16 @@ cx_gens_get(CxGenKind kind, uint64 id)
 
 		if (is_of(w, id))
 			return w >> TAG_BITS;
-		least = Min(least, w >> TAG_BITS);
 	}
-	return least;
+	pg_read_barrier();
+	least = way[0];
+	for (int i = 1; i < WAYS; i++)
+	{
+		uint64		w = way[i];
+
+		least = Min(least, w);
+	}
+	return least >> TAG_BITS;
 }
 
 /* Moves the generation of a dependency. */

@@ -33,7 +33,7 @@ for bug; do
 			"$out" | head -n 1)"
 		;;
 	0) result="NOT FOUND in $seconds s" ;;
-	*) result="no test: $(tail -n 3 "$out")" ;;
+	*) result="no test: $(grep -a TROUBLE "$out" || tail -n 3 "$out")" ;;
 	esac
 	[ "$status" -eq 1 ] || missed=1
 	echo "bug $bug, ${names[bug]}: $result"
