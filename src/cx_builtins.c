@@ -99,18 +99,20 @@ static const char *const containers[] = {
 	"multirange_out", "range_in", "range_out", "record_in", "record_out"
 };
 
-/* What the catalogs say of a type, or of a name along the search_path. */
+/*
+ * What the catalogs say of a type, or of a name along the search_path.  Not
+ * whether a relation or type of a name exists: a new one is not noticed unless
+ * it hides another.
+ */
 static const char *const catalogs[] = {
 	"enum_first", "enum_in", "enum_last", "enum_out", "enum_range",
 	"format_type", "oidvectortypes", "pg_collation_for", "pg_typeof",
-	"regclass", "regclassin", "regclassout", "regcollationin",
-	"regcollationout", "regconfigin", "regconfigout", "regdictionaryin",
-	"regdictionaryout", "regnamespacein", "regnamespaceout", "regoperatorin",
-	"regoperatorout", "regoperin", "regoperout", "regprocedurein",
-	"regprocedureout", "regprocin", "regprocout", "regtypein", "regtypeout",
-	"to_regclass", "to_regcollation", "to_regnamespace", "to_regoper",
-	"to_regoperator", "to_regproc", "to_regprocedure", "to_regtype",
-	"to_regtypemod"
+	"regclassout", "regcollationin", "regcollationout", "regconfigin",
+	"regconfigout", "regdictionaryin", "regdictionaryout", "regnamespacein",
+	"regnamespaceout", "regoperatorin", "regoperatorout", "regoperin",
+	"regoperout", "regprocedurein", "regprocedureout", "regprocin",
+	"regprocout", "regtypeout", "to_regcollation", "to_regnamespace",
+	"to_regoper", "to_regoperator", "to_regproc", "to_regprocedure"
 };
 
 /* The user, the database, the server. */

@@ -19,6 +19,7 @@
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "utils/inval.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -27,7 +28,9 @@
 #include "cx_counters.h"
 #include "cx_like.h"
 #include "cx_make.h"
+#include "cx_names.h"
 #include "cx_reads.h"
+#include "cx_rels.h"
 
 /* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
 #define COARSE_ERROR_US 20000
@@ -249,7 +252,7 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
 		return false;
 	if (!reads->exact)
 		return true;
-	return !must_execute() && cx_reads_same_names(reads) &&
+	return !must_execute() && !cx_names_hidden() &&
 		(!IsolationUsesXactSnapshot() || cx_reads_lock(reads));
 }
 
@@ -311,10 +314,18 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 uint64
 cx_cache_begin_fill(void)
 {
+	static uint64 planned = 0;
 	uint64		gen = cx_gens_next();
+	uint64		catalogs;
 
 	/* what moved a generation before has sent its messages before */
 	AcceptInvalidationMessages();
+	/* plans may be valid and yet not what planning would find now */
+	catalogs = cx_rels_gen(cx_rels_id(MyDatabaseId, CX_CATALOGS),
+						   CX_ASPECT(CX_SHAPE));
+	if (catalogs != planned || cx_names_hidden())
+		ResetPlanCache();
+	planned = catalogs;
 	return gen;
 }
 
@@ -328,6 +339,8 @@ objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 	if (!ask->usable || !cx_catalog_usable(ask->cache))
 		return CX_REFUSED_SNAPSHOT;
 	if (ask->cache->exact && !exact)
+		return CX_REFUSED_QUERY;
+	if (exact && cx_names_hidden())
 		return CX_REFUSED_QUERY;
 	/* of what an exact entry has read the own writes are known */
 	if (exact ? cx_reads_own(reads)

@@ -254,6 +254,26 @@ cx_collect_abandon(CxCollector *collector)
 	}
 }
 
+/*
+ * A subtransaction was rolled back: the loader has caught an error, and what
+ * raised it, a table that is missing or locked say, may not have been noted.
+ * Allocates nothing.
+ */
+void
+cx_collect_caught(void)
+{
+	static char what[] = "an error that it catches";
+
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (c->refusal == CX_NOT_REFUSED)
+		{
+			c->refusal = CX_UNKNOWN_QUERY;
+			c->what = what;
+		}
+	}
+}
+
 /* At the end of a transaction. Cannot fail. */
 void
 cx_collect_abandon_all(void)

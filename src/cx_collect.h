@@ -15,6 +15,7 @@ extern CxCollector *cx_collect_begin(bool exact);
 extern CxRefusal cx_collect_end(CxCollector *collector, CxReads *reads);
 extern void cx_collect_abandon(CxCollector *collector);
 extern void cx_collect_abandon_all(void);
+extern void cx_collect_caught(void);
 extern char *cx_collect_culprit(const CxCollector *collector);
 extern bool cx_collect_is_active(void);
 extern void cx_collect_cached(const CxReads *reads, bool exact);

@@ -64,6 +64,9 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 	if (class_id == RelationRelationId && access == OAT_POST_CREATE &&
 		sub_id == 0 && !((ObjectAccessPostCreate *) arg)->is_internal)
 		cx_inval_created(object_id);
+	else if (class_id == RelationRelationId && access == OAT_DROP &&
+			 sub_id == 0)
+		cx_inval_dropped(object_id);
 	else if (class_id == TypeRelationId &&
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
@@ -151,9 +154,31 @@ may_want(Node *command, Oid db)
 
 /* ---- commands on definitions ---- */
 
-/* Whether other objects may have a name now that others had before. */
+/* Whether the row type of a table, or a composite type, changes. */
 static bool
-changes_names(Node *command)
+changes_row_type(AlterTableStmt *command)
+{
+	ListCell   *lc;
+
+	if (command->objtype == OBJECT_TYPE)
+		return true;
+	foreach(lc, command->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_AddColumn || cmd->subtype == AT_DropColumn ||
+			cmd->subtype == AT_AlterColumnType)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether names or types may mean something else after a command, which no
+ * message on a relation tells.
+ */
+static bool
+changes_meaning(Node *command)
 {
 	switch (nodeTag(command))
 	{
@@ -161,7 +186,14 @@ changes_names(Node *command)
 		case T_AlterObjectSchemaStmt:
 		case T_AlterDomainStmt:
 		case T_AlterTypeStmt:
+		case T_CreateDomainStmt:
+		case T_CreateEnumStmt:
+		case T_CreateRangeStmt:
+		case T_CompositeTypeStmt:
+		case T_DefineStmt:
 			return true;
+		case T_AlterTableStmt:
+			return changes_row_type(castNode(AlterTableStmt, command));
 		default:
 			return false;
 	}
@@ -210,7 +242,7 @@ definitions_changed(Node *command, int before)
 
 	if (!IsTransactionState())
 		return;
-	if (changes_names(command))
+	if (changes_meaning(command))
 		cx_inval_catalogs();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;

@@ -10,8 +10,9 @@
  * out, which is after the commit can be seen: the writes are "late".
  *
  * What no message tells: that a new relation hides another by its name, and
- * that a type has changed, since a new table makes the same noise.  Hooks
- * (cx_ddl) report these here.
+ * that a type is new or has changed, or the columns of a table, which its row
+ * type consists of: any new table makes the same noise.  Hooks (cx_ddl) report
+ * these here.
  *
  * Locking: none of cachex's.  Reads the catalogs; may raise errors.
  */
@@ -22,7 +23,6 @@
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
 #include "storage/sinval.h"
-#include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -31,6 +31,7 @@
 #include "cx_compat.h"
 #include "cx_inval.h"
 #include "cx_lineage.h"
+#include "cx_names.h"
 #include "cx_writes.h"
 
 /* More relations than this in one transaction are no longer told apart. */
@@ -88,21 +89,11 @@ cx_inval_created(Oid rel)
 	cx_writes_add(&write)->created = true;
 }
 
-/* ---- new names ---- */
-
-static int
-count_named(int cache, const char *name)
-{
-	CatCList   *list = SearchSysCacheList1(cache, CStringGetDatum(name));
-	int			n = list->n_members;
-
-	ReleaseSysCacheList(list);
-	return n;
-}
+/* ---- names ---- */
 
 /*
- * Whether a new relation can hide another one, or a type: then what a query
- * means may be different from now on.
+ * Whether a relation can hide another one, or a type: then what a query means
+ * may be different when it comes or goes.
  */
 static bool
 hides_another(Oid rel)
@@ -118,10 +109,18 @@ hides_another(Oid rel)
 		form->relkind != RELKIND_INDEX &&
 		form->relkind != RELKIND_PARTITIONED_INDEX &&
 		form->relkind != RELKIND_TOASTVALUE)
-		result = count_named(RELNAMENSP, NameStr(form->relname)) > 1 ||
-			count_named(TYPENAMENSP, NameStr(form->relname)) > 1;
+		result = cx_names_count(RELNAMENSP, NameStr(form->relname)) > 1 ||
+			cx_names_count(TYPENAMENSP, NameStr(form->relname)) > 1;
 	ReleaseSysCache(tuple);
 	return result;
+}
+
+/* Notes that a relation is about to be dropped, which may uncover a name. */
+void
+cx_inval_dropped(Oid rel)
+{
+	if (hides_another(rel))
+		cx_inval_catalogs();
 }
 
 static void
@@ -190,7 +189,6 @@ is_semantic(int cache)
 		case PARAMETERACLOID:
 		case PARAMETERACLNAME:
 		case TABLESPACEOID:
-		case DATABASEOID:
 			return false;
 		default:
 			return true;

@@ -10,7 +10,8 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -102,49 +103,42 @@ cx_reads_own(const CxReads *reads)
 	return false;
 }
 
+/* Locks a relation until the end of the transaction; false: not at once. */
+static bool
+lock_one(Oid rel)
+{
+	LOCKTAG		tag;
+	LockAcquireResult result;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, rel);
+	result = cx_compat_try_lock(&tag, AccessShareLock);
+	if (result == LOCKACQUIRE_OK)
+		AcceptInvalidationMessages();
+	return result != LOCKACQUIRE_NOT_AVAIL;
+}
+
 /*
  * Locks what was read against changes that are not MVCC-safe, until the end
- * of the transaction, as running the loader would.  Returns false when that
- * would have to wait.
+ * of the transaction, as running the loader would; of a partitioned table the
+ * partitions too, which reads does not name.  Returns false when that would
+ * have to wait.
  */
 bool
 cx_reads_lock(const CxReads *reads)
 {
+	ListCell   *lc;
+
 	for (int i = 0; i < reads->nread; i++)
 	{
-		LOCKTAG		tag;
-		LockAcquireResult result;
-
-		SET_LOCKTAG_RELATION(tag, MyDatabaseId, reads->rel[i]);
-		result = cx_compat_try_lock(&tag, AccessShareLock);
-		if (result == LOCKACQUIRE_NOT_AVAIL)
+		if (!lock_one(reads->rel[i]))
 			return false;
-		if (result == LOCKACQUIRE_OK)
-			AcceptInvalidationMessages();
-	}
-	return true;
-}
-
-/*
- * Whether the names of the relations mean the same in this session: false
- * when a temporary one hides one of them.
- */
-bool
-cx_reads_same_names(const CxReads *reads)
-{
-	Oid			temp;
-	Oid			toast;
-
-	GetTempNamespaceState(&temp, &toast);
-	if (!OidIsValid(temp))
-		return true;
-	for (int i = 0; i < reads->nread; i++)
-	{
-		char	   *name = get_rel_name(reads->rel[i]);
-
-		if (name == NULL || OidIsValid(get_relname_relid(name, temp)))
-			return false;
-		pfree(name);
+		if (get_rel_relkind(reads->rel[i]) != RELKIND_PARTITIONED_TABLE)
+			continue;
+		foreach(lc, find_all_inheritors(reads->rel[i], NoLock, NULL))
+		{
+			if (!lock_one(lfirst_oid(lc)))
+				return false;
+		}
 	}
 	return true;
 }

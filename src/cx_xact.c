@@ -60,6 +60,8 @@ subxact_cb(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 {
 	int			level = GetCurrentTransactionNestLevel();
 
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		cx_collect_caught();
 	if (event == SUBXACT_EVENT_ABORT_SUB && cx_pending_any)
 		cx_cache_cut(cx_pending_level_start(level));
 	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)

@@ -10,8 +10,9 @@ write_and_undo(Worker *w, const Kind *kind)
 {
 	Run			status = run(w, kind, "SAVEPOINT a");
 
-	if (status == RUN_OK)
-		status = write_once(w, kind);
+	if (status != RUN_OK)
+		return status;
+	status = write_once(w, kind);
 	if (status == RUN_OK)
 		status = judge(w, kind);
 	if (status != RUN_LOST)

@@ -47,8 +47,8 @@ WHERE p.oid < 16384 AND p.provolatile = 's' AND u.cacheable
 	AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'sql')
 	AND p.proname !~ '^(date|time|timestamp|timestamptz|timetz|interval)(_|$)'
 	AND p.proname !~ '^(json|jsonb|row_to_json|array_to_json|to_json)'
-	AND p.proname !~ '^(to_(char|date|number|timestamp|reg(class|collation|namespace|oper|operator|proc|procedure|type|typemod)))$'
-	AND p.proname !~ '^reg(class|collation|config|dictionary|namespace|oper|operator|proc|procedure|type)(in|out)?$'
+	AND p.proname !~ '^(to_(char|date|number|timestamp|reg(collation|namespace|oper|operator|proc|procedure)))$'
+	AND p.proname !~ '^reg((collation|config|dictionary|namespace|oper|operator|proc|procedure)in|(class|collation|config|dictionary|namespace|oper|operator|proc|procedure|type)out)$'
 	AND p.proname !~ '^(any\w*|array|record|range|multirange|domain|enum|cash|xml)_(in|out)$'
 	AND p.proname !~ '^(enum_(first|last|range)|array_to_string|concat|concat_ws|format|format_type)$'
 	AND p.proname !~ '(tsquery|tsvector)$|^ts_(headline|parse|token_type|match_tt|match_tq)$|^get_current_ts_config$'
@@ -70,7 +70,7 @@ FROM unnest('{pg_backend_pid,inet_client_addr,inet_server_port,
 	cursor_to_xml,schema_to_xml,database_to_xml,pg_trigger_depth,
 	pg_conf_load_time,pg_postmaster_start_time,pg_timezone_abbrevs,
 	pg_stat_get_numscans,pg_show_all_settings,mxid_age,textsend,record_send,
-	regroleout,to_regrole,random,setseed,nextval,currval,lastval,
+	regroleout,to_regrole,to_regclass,to_regtype,regclassin,regtypein,random,setseed,nextval,currval,lastval,
 	clock_timestamp,timeofday,gen_random_uuid,pg_sleep,set_config,
 	pg_advisory_lock,pg_read_file,pg_lock_status}'::text[]) AS name
 JOIN pg_proc p ON proname = name AND pronamespace = 'pg_catalog'::regnamespace,
@@ -85,7 +85,7 @@ SELECT * FROM fu.judge('now()', 'date(timestamptz)', 'to_char(timestamptz,text)'
 	'jsonb_agg(anyelement)', 'jsonb_build_object("any")', 'concat_ws(text,"any")',
 	'to_tsvector(text)', 'array_out(anyarray)', 'record_in(cstring,oid,integer)',
 	'enum_range(anyenum)', 'current_user()', 'current_database()',
-	'regclassin(cstring)', 'pg_typeof("any")', 'obj_description(oid,name)',
+	'regclassout(regclass)', 'pg_typeof("any")', 'obj_description(oid,name)',
 	'generate_series(timestamptz,timestamptz,interval)', 'lower(text)',
 	'count()', 'row_number()');
 
@@ -93,7 +93,8 @@ SELECT * FROM fu.judge('now()', 'date(timestamptz)', 'to_char(timestamptz,text)'
 SELECT o.oid::regoperator FROM pg_operator o, cachex.function_use(o.oprcode) u
 WHERE o.oid < 16384 AND o.oprcode <> 0 AND NOT u.cacheable;
 SELECT castfunc::regprocedure FROM pg_cast c, cachex.function_use(c.castfunc) u
-WHERE c.oid < 16384 AND castfunc <> 0 AND NOT u.cacheable;
+WHERE c.oid < 16384 AND castfunc <> 0 AND NOT u.cacheable
+	AND casttarget <> 'regclass'::regtype; -- a word that is looked for
 
 -- Code that reads tables runs in some of them.
 SELECT p.oid::regprocedure FROM pg_proc p, fu.use(p.oid) u

@@ -1,0 +1,11 @@
+/*
+ * cx_names.h
+ *	  Whether names mean in this session what they mean in others.
+ */
+#ifndef CX_NAMES_H
+#define CX_NAMES_H
+
+extern int	cx_names_count(int cache, const char *name);
+extern bool cx_names_hidden(void);
+
+#endif							/* CX_NAMES_H */
