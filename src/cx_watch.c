@@ -451,6 +451,17 @@ table_written(TriggerData *data)
 	cx_cache_table_written(RelationGetRelid(data->tg_relation), command);
 }
 
+/* What a trigger returns that leaves the row to be written alone. */
+static HeapTuple
+row_as_it_is(TriggerData *data)
+{
+	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		!TRIGGER_FIRED_BEFORE(data->tg_event))
+		return NULL;
+	return TRIGGER_FIRED_BY_UPDATE(data->tg_event)
+		? data->tg_newtuple : data->tg_trigtuple;
+}
+
 /*
  * on_change('cache', '{keys}', '{tags}', 'action', '{columns}'), or before a
  * statement, or without arguments: on_change()
@@ -464,13 +475,13 @@ cachex_on_change(PG_FUNCTION_ARGS)
 
 	/* without shared memory there is nothing to invalidate */
 	if (!cx_preloaded)
-		return PointerGetDatum(NULL);
+		return PointerGetDatum(CALLED_AS_TRIGGER(fcinfo) ? row_as_it_is(data)
+							   : NULL);
 	if (CALLED_AS_TRIGGER(fcinfo) && data->tg_trigger->tgnargs == 0 &&
-		(TRIGGER_FIRED_AFTER(data->tg_event) ||
-		 TRIGGER_FIRED_FOR_STATEMENT(data->tg_event)))
+		!TRIGGER_FIRED_INSTEAD(data->tg_event))
 	{
 		table_written(data);
-		return PointerGetDatum(NULL);
+		return PointerGetDatum(row_as_it_is(data));
 	}
 	check_call(fcinfo);
 	f = fcinfo->flinfo->fn_extra;

@@ -2,8 +2,8 @@
  * cx_watch_bare.c
  *	  Making and dropping the triggers by which a table counts as watched
  *	  (cx_watched.c): one that fires before each statement, on the table and
- *	  on every table below it, and where a subscription writes one for each
- *	  row.
+ *	  on every table below it, and where a subscription writes one before
+ *	  each row: no other trigger may see a row before it counts as written.
  *
  * A table that comes below a watched one gets its trigger with the command
  * that brings it there.
@@ -84,7 +84,7 @@ install_for_rows(Oid relid)
 		OidIsValid(get_trigger_oid(relid, ROW_TRIGGER, true)))
 		return;
 	run(psprintf("CREATE TRIGGER " ROW_TRIGGER
-				 " AFTER INSERT OR UPDATE OR DELETE ON %s"
+				 " BEFORE INSERT OR UPDATE OR DELETE ON %s"
 				 " FOR EACH ROW EXECUTE FUNCTION cachex.on_change()", name));
 	run(psprintf("ALTER TABLE %s ENABLE REPLICA TRIGGER " ROW_TRIGGER, name));
 }

@@ -39,7 +39,7 @@
 
 /*
  * The kinds of writes that call on_change under any condition: before each
- * statement, or (per_row) for each row in a session of replication.
+ * statement, or (per_row) before each row in a session of replication.
  */
 static int
 covered_writes(Relation rel, bool per_row)
@@ -54,12 +54,12 @@ covered_writes(Relation rel, bool per_row)
 		bool		is_row = TRIGGER_FOR_ROW(trigger->tgtype);
 
 		if (trigger->tgfoid != function || is_row != per_row ||
-			trigger->tgqual != NULL || trigger->tgnattr > 0)
+			trigger->tgqual != NULL || trigger->tgnattr > 0 ||
+			!(TRIGGER_FOR_BEFORE(trigger->tgtype) ||
+			  CX_BUG_IS(CX_BUG_AFTER_STATEMENT)))
 			continue;
-		if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS
-			? is_row || TRIGGER_FOR_BEFORE(trigger->tgtype) ||
-			CX_BUG_IS(CX_BUG_AFTER_STATEMENT)
-			: is_row && trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA)
+		if (trigger->tgenabled == TRIGGER_FIRES_ALWAYS ||
+			(is_row && trigger->tgenabled == TRIGGER_FIRES_ON_REPLICA))
 			covered |= trigger->tgtype;
 	}
 	return covered;
@@ -106,8 +106,8 @@ judge_table(Oid relid, const char **culprit)
 	int			n = cx_lineage_above(relid, &above);
 	bool		subscribed = cx_watched_is_subscribed(relid);
 
-	/* a subscription to a table above writes here */
-	for (int i = 0; i < n && !subscribed; i++)
+	/* a subscription to a partitioned table writes to its partitions */
+	for (int i = 0; i < n && !subscribed && get_rel_relispartition(relid); i++)
 		subscribed = cx_watched_is_subscribed(above[i]);
 	if (!is_table_watched(relid, subscribed))
 		return CX_UNWATCHED;
