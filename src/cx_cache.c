@@ -18,11 +18,13 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
+#include "storage/predicate.h"
 #include "utils/inval.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cx_boot.h"
 #include "cx_bug.h"
 #include "cx_cache.h"
 #include "cx_counters.h"
@@ -223,12 +225,12 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 /*
  * Whether this transaction must run the loader of an exact entry: in
  * SERIALIZABLE reading the cache would leave no trace for others to conflict
- * with.  (READ ONLY DEFERRABLE has a snapshot that needs none.)
+ * with.  (A snapshot that is known to be safe needs none.)
  */
 static bool
 must_execute(void)
 {
-	return IsolationIsSerializable() && !(XactReadOnly && XactDeferrable);
+	return IsolationIsSerializable() && ShareSerializableXact() != NULL;
 }
 
 /*
@@ -312,20 +314,26 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
  * loader is even planned, so that whatever moves meanwhile makes it dead.
  */
 uint64
-cx_cache_begin_fill(void)
+cx_cache_begin_fill(bool exact)
 {
 	static uint64 planned = 0;
+	static uint64 planned_names = 0;
 	uint64		gen = cx_gens_next();
 	uint64		catalogs;
+	uint64		names;
 
 	/* what moved a generation before has sent its messages before */
 	AcceptInvalidationMessages();
 	/* plans may be valid and yet not what planning would find now */
 	catalogs = cx_rels_gen(cx_rels_id(MyDatabaseId, CX_CATALOGS),
 						   CX_ASPECT(CX_SHAPE));
-	if (catalogs != planned || cx_names_hidden())
+	if (!exact)
+		return gen;
+	names = cx_names_version();
+	if (catalogs != planned || names != planned_names)
 		ResetPlanCache();
 	planned = catalogs;
+	planned_names = names;
 	return gen;
 }
 
@@ -334,9 +342,10 @@ static CxCounter
 objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 {
 	const CxReads *reads = entry->reads;
-	bool		exact = reads != NULL && reads->exact;
+	bool		exact = reads != NULL && reads->known && reads->exact;
 
-	if (!ask->usable || !cx_catalog_usable(ask->cache))
+	if (!ask->usable || !cx_catalog_usable(ask->cache) ||
+		!cx_boot_admits(ask->view.xmin))
 		return CX_REFUSED_SNAPSHOT;
 	if (ask->cache->exact && !exact)
 		return CX_REFUSED_QUERY;

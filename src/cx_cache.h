@@ -47,7 +47,7 @@ extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 								 const uint64 *tag_id, const CxReads *reads);
 extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
-extern uint64 cx_cache_begin_fill(void);
+extern uint64 cx_cache_begin_fill(bool exact);
 extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen,
 						  uint8 frequency);
 extern void cx_cache_discard(const CxAsk *ask, uint64 gen);

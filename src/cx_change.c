@@ -291,22 +291,18 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 void
 cx_cache_table_written(Oid rel, char command)
 {
-	int			before = cx_writes_count();
-
 	cx_inval_table(rel, CX_ROWS, command, false);
-	cx_commit_mark_writes_if_late(before);
+	cx_commit_mark_writes_if_late();
 }
 
 /* invalidate_table(): all that was read from a table goes. */
 void
 cx_cache_invalidate_table(Oid rel)
 {
-	int			before = cx_writes_count();
-
 	(void) GetTopTransactionId();
 	cx_inval_table(rel, CX_ROWS, CX_COMMAND_INVALIDATE, false);
 	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_INVALIDATE, false);
-	cx_commit_mark_writes_if_late(before);
+	cx_commit_mark_writes_if_late();
 }
 
 /* A row of cachex.cache_definition changes with this transaction. */
@@ -315,6 +311,8 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
 {
 	CxOp	   *op = cx_pending_add(kind, 0);
 
+	/* a loader that fetches may get another loader's value from now on */
+	cx_inval_catalogs();
 	op->u.row.id = id;
 	if (limits)
 	{
@@ -373,14 +371,7 @@ cx_cache_before_commit(bool prepare)
 		cx_inval_gather();
 	cx_commit_begin(prepare);
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
-	{
-		for (int i = 0; i < cx_writes_count(); i++)
-		{
-			/* what is new nobody has read */
-			if (!cx_writes_get(i)->created)
-				cx_commit_mark_write(cx_writes_get(i));
-		}
-	}
+		cx_commit_mark_writes();
 
 	/*
 	 * A pattern appends the keys that it finds, marked.  A prepared one has

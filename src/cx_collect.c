@@ -23,6 +23,7 @@
 #include "utils/snapmgr.h"
 
 #include "cx_collect.h"
+#include "cx_compat.h"
 #include "cx_lineage.h"
 #include "cx_reads.h"
 #include "cx_watched.h"
@@ -170,18 +171,17 @@ executor_start(QueryDesc *desc, int eflags)
 
 /* A cursor that was opened before the loader began shows what it saw then. */
 static void
-executor_run(QueryDesc *desc, ScanDirection direction, uint64 count,
-			 bool execute_once)
+executor_run(CX_COMPAT_EXECUTOR_RUN_ARGS)
 {
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
-		if (!list_member_ptr(c->started, desc))
+		if (c->exact && !list_member_ptr(c->started, desc))
 			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
 	}
 	if (prev_executor_run)
-		prev_executor_run(desc, direction, count, execute_once);
+		prev_executor_run(CX_COMPAT_EXECUTOR_RUN_PASS);
 	else
-		standard_ExecutorRun(desc, direction, count, execute_once);
+		standard_ExecutorRun(CX_COMPAT_EXECUTOR_RUN_PASS);
 }
 
 static void
@@ -266,7 +266,7 @@ cx_collect_caught(void)
 
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
-		if (c->refusal == CX_NOT_REFUSED)
+		if (c->exact && c->refusal == CX_NOT_REFUSED)
 		{
 			c->refusal = CX_UNKNOWN_QUERY;
 			c->what = what;
@@ -379,7 +379,7 @@ cx_collect_culprit(const CxCollector *c)
 
 /*
  * A loader has read a value from the cache: what that depends on, it depends
- * on as well.  exact says that the value is what its own loader would say.
+ * on as well.  exact says that, cached or not, the value would be the same.
  */
 void
 cx_collect_cached(const CxReads *reads, bool exact)
@@ -387,8 +387,8 @@ cx_collect_cached(const CxReads *reads, bool exact)
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
 		if (c->exact && !exact)
-			refuse(c, CX_UNKNOWN_FUNCTION, InvalidOid,
-				   "a value from a cache that is not exact");
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid,
+				   "what happens to be in a cache");
 		for (int i = 0; i < reads->nread; i++)
 			add_relation(c, reads->rel[i]);
 		for (int at = 0; at < reads->settings_len;

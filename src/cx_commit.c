@@ -88,8 +88,8 @@ cx_commit_mark(CxOp *op)
 }
 
 /* The same for a relation. */
-void
-cx_commit_mark_write(CxWrite *write)
+static void
+mark_write(CxWrite *write)
 {
 	if (CX_BUG_IS(CX_BUG_NO_MARK) || CX_BUG_IS(CX_BUG_LATE_MARK))
 		write->marked = true;
@@ -102,17 +102,29 @@ cx_commit_mark_write(CxWrite *write)
 				 errhint("Commit or roll back some of them.")));
 }
 
-/* The writes from number first on, when other marks have been set already. */
+/* The writes that have no mark yet, when the others have been given theirs. */
 void
-cx_commit_mark_writes_if_late(int first)
+cx_commit_mark_writes_if_late(void)
 {
 	if (!ending)
 		return;
 	(void) GetTopTransactionId();
 	if (!begun)
 		cx_commit_begin(false);
-	for (int i = first; i < cx_writes_count(); i++)
-		cx_commit_mark_write(cx_writes_get(i));
+	cx_commit_mark_writes();
+}
+
+/* All writes but those of what is new: nobody has read that. */
+void
+cx_commit_mark_writes(void)
+{
+	for (int i = 0; i < cx_writes_count(); i++)
+	{
+		CxWrite    *write = cx_writes_get(i);
+
+		if (!write->created && !write->marked)
+			mark_write(write);
+	}
 }
 
 /*

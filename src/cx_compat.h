@@ -51,6 +51,16 @@
 #endif
 
 #if PG_VERSION_NUM < 180000
+#define CX_COMPAT_EXECUTOR_RUN_ARGS \
+	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once
+#define CX_COMPAT_EXECUTOR_RUN_PASS desc, direction, count, execute_once
+#else
+#define CX_COMPAT_EXECUTOR_RUN_ARGS \
+	QueryDesc *desc, ScanDirection direction, uint64 count
+#define CX_COMPAT_EXECUTOR_RUN_PASS desc, direction, count
+#endif
+
+#if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 

@@ -10,7 +10,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_database.h"
@@ -25,6 +27,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_cache.h"
 #include "cx_compat.h"
@@ -41,14 +44,33 @@ static ProcessUtility_hook_type prev_process_utility = NULL;
 
 /* ---- objects ---- */
 
+static bool
+is_temporary_type(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
 /* Whether a type is more than a table's row, which goes with its table. */
 static bool
 is_type_of_its_own(Oid type)
 {
 	Oid			rel = get_typ_typrelid(type);
 
+	if (is_temporary_type(type))
+		return false;
+
+	/* a composite type's relation is dropped before it */
 	if (OidIsValid(rel))
-		return get_rel_relkind(rel) == RELKIND_COMPOSITE_TYPE;
+		return get_rel_relkind(rel) == RELKIND_COMPOSITE_TYPE ||
+			get_rel_relkind(rel) == '\0';
 	return !OidIsValid(get_element_type(type));
 }
 
@@ -62,11 +84,16 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 		return;
 	cx_writes_ddl = true;
 	if (class_id == RelationRelationId && access == OAT_POST_CREATE &&
-		sub_id == 0 && !((ObjectAccessPostCreate *) arg)->is_internal)
-		cx_inval_created(object_id);
-	else if (class_id == RelationRelationId && access == OAT_DROP &&
-			 sub_id == 0)
-		cx_inval_dropped(object_id);
+		sub_id == 0)
+	{
+		if (!((ObjectAccessPostCreate *) arg)->is_internal)
+			cx_inval_created(object_id);
+	}
+	else if (class_id == RelationRelationId &&
+			 (sub_id != 0 ||
+			  (access == OAT_DROP &&
+			   (((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) == 0)))
+		cx_inval_row_type(object_id);
 	else if (class_id == TypeRelationId &&
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
@@ -154,25 +181,6 @@ may_want(Node *command, Oid db)
 
 /* ---- commands on definitions ---- */
 
-/* Whether the row type of a table, or a composite type, changes. */
-static bool
-changes_row_type(AlterTableStmt *command)
-{
-	ListCell   *lc;
-
-	if (command->objtype == OBJECT_TYPE)
-		return true;
-	foreach(lc, command->cmds)
-	{
-		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
-
-		if (cmd->subtype == AT_AddColumn || cmd->subtype == AT_DropColumn ||
-			cmd->subtype == AT_AlterColumnType)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Whether names or types may mean something else after a command, which no
  * message on a relation tells.
@@ -192,8 +200,6 @@ changes_meaning(Node *command)
 		case T_CompositeTypeStmt:
 		case T_DefineStmt:
 			return true;
-		case T_AlterTableStmt:
-			return changes_row_type(castNode(AlterTableStmt, command));
 		default:
 			return false;
 	}

@@ -139,6 +139,7 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 		return false;
 	if (cx_collect_is_active())
 		cx_collect_cached(&hit->reads, hit->reads.exact &&
+						  f->mode != CX_FETCH_CACHED &&
 						  (hit->entry.flags & CX_ENTRY_MANUAL) == 0);
 	return true;
 }
@@ -187,7 +188,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	{
 		if (keep)
 		{
-			f->gen = cx_cache_begin_fill();
+			f->gen = cx_cache_begin_fill(f->exact);
 			collector = cx_collect_begin(f->exact);
 		}
 		run(f, arg);

@@ -2,6 +2,7 @@
  * cx_fingerprint.c
  *	  Hashes the text of a query, its parameters, and the settings.
  *
+ * It is seeded as all hashes are, so nobody can make up parameters that collide.
  * Taken on every fetch, so what is mostly the same is compared with what it
  * was the last time.
  *
@@ -13,6 +14,7 @@
 
 #include "cx_compat.h"
 #include "cx_fingerprint.h"
+#include "cx_key.h"
 #include "cx_settings.h"
 
 /*
@@ -29,7 +31,8 @@ hash_query(const char *query, Size len)
 
 	if (len == last_len && memcmp(query, last, len) == 0 && len > 0)
 		return last_hash;
-	hash = hash_bytes_extended((const unsigned char *) query, (int) len, 0);
+	hash = hash_bytes_extended((const unsigned char *) query, (int) len,
+							   cx_key_seed);
 	if (len <= sizeof(last))
 	{
 		memcpy(last, query, len);

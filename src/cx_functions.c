@@ -350,13 +350,16 @@ ask_users(Walk *walk, HeapTuple proc)
 		reach_aggregate(walk, form->oid);
 	else if (is_our_reader(form))
 		walk->use.user_code = true;
-	else if (form->provolatile == PROVOLATILE_VOLATILE)
-		blame(walk, CX_FUNCTION_VOLATILE, form->oid);
-	else if (form->prolang == SQLlanguageId ||
-			 form->prolang == get_language_oid("plpgsql", true))
-		read_body(walk, proc);
-	else if (form->provolatile != PROVOLATILE_IMMUTABLE)
-		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+	else
+	{
+		if (form->provolatile == PROVOLATILE_VOLATILE)
+			blame(walk, CX_FUNCTION_VOLATILE, form->oid);
+		if (form->prolang == SQLlanguageId ||
+			form->prolang == get_language_oid("plpgsql", true))
+			read_body(walk, proc);
+		else if (form->provolatile == PROVOLATILE_STABLE)
+			blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+	}
 }
 
 static void
@@ -385,8 +388,7 @@ ask_all(Walk *walk, Oid function)
 	reach(walk, function);
 	for (i = 0; i < list_length(walk->reached); i++)
 	{
-		if (walk->verdict != CX_FUNCTION_OK)
-			break;
+		/* not only to the first bad one: settings are wanted in any case */
 		CHECK_FOR_INTERRUPTS();
 		ask(walk, list_nth_oid(walk->reached, i));
 	}

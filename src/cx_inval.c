@@ -81,6 +81,11 @@ cx_inval_created(Oid rel)
 {
 	CxWrite		write = {0};
 
+	if (cx_writes_count() > MAX_RELATIONS)
+	{
+		cx_inval_catalogs();
+		return;
+	}
 	write.db = MyDatabaseId;
 	write.rel = write.cause = rel;
 	write.aspect = CX_SHAPE;
@@ -115,12 +120,25 @@ hides_another(Oid rel)
 	return result;
 }
 
-/* Notes that a relation is about to be dropped, which may uncover a name. */
+/*
+ * Notes that a relation, or a column, comes, goes or changes: its row type may
+ * be used where the relation is not read, and its name is free for others.
+ */
 void
-cx_inval_dropped(Oid rel)
+cx_inval_row_type(Oid rel)
 {
-	if (hides_another(rel))
-		cx_inval_catalogs();
+	char		kind = get_rel_relkind(rel);
+
+	if (kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX ||
+		kind == RELKIND_TOASTVALUE || kind == RELKIND_SEQUENCE ||
+		get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
+		return;
+	for (int i = 0; i < cx_writes_count(); i++)
+	{
+		if (cx_writes_get(i)->created && cx_writes_get(i)->rel == rel)
+			return;
+	}
+	cx_inval_catalogs();
 }
 
 static void

@@ -73,6 +73,14 @@ judge_setting(FuncExpr *call, CxJudgement *judgement)
 		refuse(judgement, CX_UNKNOWN_FUNCTION, call->funcid, NULL);
 }
 
+/* Types whose input looks up a name, and a new object may have that name. */
+static bool
+is_name_type(Oid type)
+{
+	return type == REGCLASSOID || type == REGCLASSARRAYOID ||
+		type == REGTYPEOID || type == REGTYPEARRAYOID;
+}
+
 static bool
 judge_expression(Node *node, void *context)
 {
@@ -89,6 +97,10 @@ judge_expression(Node *node, void *context)
 			 ((SQLValueFunction *) node)->op == SVFOP_SESSION_USER)
 		judgement->settings = lappend(judgement->settings,
 									  pstrdup("session_authorization"));
+	else if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXTERN &&
+			 is_name_type(((Param *) node)->paramtype))
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid,
+			   "a parameter that names a relation or type");
 	else if (IsA(node, NextValueExpr))
 		refuse(judgement, CX_VOLATILE, InvalidOid, "nextval()");
 	else if (IsA(node, Var) && ((Var *) node)->varattno < 0 &&
@@ -210,6 +222,7 @@ judge_other(Plan *plan, CxJudgement *judgement)
 		case T_WindowAgg:
 			judge(((WindowAgg *) plan)->startOffset, judgement);
 			judge(((WindowAgg *) plan)->endOffset, judgement);
+			judge(((WindowAgg *) plan)->runCondition, judgement);
 			break;
 		case T_Append:
 			judge_nodes(((Append *) plan)->appendplans, judgement);
@@ -250,7 +263,8 @@ judge_other(Plan *plan, CxJudgement *judgement)
 static void
 judge_node(Plan *plan, CxJudgement *judgement)
 {
-	if (plan == NULL || judgement->refusal != CX_NOT_REFUSED)
+	/* on after a refusal too: settings are wanted in any case */
+	if (plan == NULL)
 		return;
 	check_stack_depth();
 	judge(plan->targetlist, judgement);

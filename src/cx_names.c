@@ -31,6 +31,7 @@
 
 static bool known = false;
 static bool hidden = false;
+static uint64 version = 0;
 
 static void
 syscache_cb(Datum arg, int cache, uint32 hash)
@@ -128,7 +129,16 @@ cx_names_hidden(void)
 	{
 		/* a change that is noticed meanwhile counts */
 		known = true;
+		hidden = true;			/* if looking fails */
+		version++;
 		hidden = look(schema);
 	}
 	return hidden;
+}
+
+/* Another number whenever what is hidden may be something else. */
+uint64
+cx_names_version(void)
+{
+	return cx_names_hidden() ? version : 0;
 }

@@ -7,5 +7,6 @@
 
 extern int	cx_names_count(int cache, const char *name);
 extern bool cx_names_hidden(void);
+extern uint64 cx_names_version(void);
 
 #endif							/* CX_NAMES_H */

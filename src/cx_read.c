@@ -79,11 +79,8 @@ note_read(CxStatus status, const CxHit *hit)
 {
 	static const CxReads none;
 
-	if (status == CX_MISS)
-		cx_collect_cached(&none, false);
-	else
-		cx_collect_cached(&hit->reads, hit->reads.exact &&
-						  (hit->entry.flags & CX_ENTRY_MANUAL) == 0);
+	/* evicted or invalidated, it would not be there */
+	cx_collect_cached(status == CX_MISS ? &none : &hit->reads, false);
 }
 
 /*
@@ -100,6 +97,8 @@ cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		hit->pinned = CX_NONE;
 		if (ask->cache->number >= 0)
 			cx_counters_add(ask->cache->number, CX_BYPASSES, 1);
+		if (cx_collect_is_active())
+			note_read(CX_MISS, hit);
 		return CX_MISS;
 	}
 	status = cx_read_sampled(ask, whole, hit);

@@ -25,6 +25,9 @@
 #include "cx_rels.h"
 #include "cx_writes.h"
 
+/* A hit in REPEATABLE READ locks no more tables of one tree. */
+#define MAX_LEAVES 128
+
 /* Relation number i of reads, or one of the two stand-ins after them. */
 static inline CxDep
 dep_of(const CxReads *reads, int i)
@@ -126,6 +129,7 @@ lock_one(Oid rel)
 bool
 cx_reads_lock(const CxReads *reads)
 {
+	List	   *leaves;
 	ListCell   *lc;
 
 	for (int i = 0; i < reads->nread; i++)
@@ -134,7 +138,11 @@ cx_reads_lock(const CxReads *reads)
 			return false;
 		if (get_rel_relkind(reads->rel[i]) != RELKIND_PARTITIONED_TABLE)
 			continue;
-		foreach(lc, find_all_inheritors(reads->rel[i], NoLock, NULL))
+		leaves = find_all_inheritors(reads->rel[i], NoLock, NULL);
+		/* running the loader may lock only a few */
+		if (list_length(leaves) > MAX_LEAVES)
+			return false;
+		foreach(lc, leaves)
 		{
 			if (!lock_one(lfirst_oid(lc)))
 				return false;

@@ -346,7 +346,7 @@ run_query(const CxWarmer *w)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	run.gen = cx_cache_begin_fill();
+	run.gen = cx_cache_begin_fill(cache->exact);
 	/* an error leaves it to the end of the transaction */
 	collector = cx_collect_begin(cache->exact);
 	prepare(w->query, &prepared);

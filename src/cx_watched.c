@@ -18,6 +18,7 @@
 #include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
@@ -44,8 +45,9 @@
 static int
 covered_writes(Relation rel, bool per_row)
 {
-	TriggerDesc *triggers = rel->trigdesc;
+	/* this may read catalogs, and the relation's triggers be read anew */
 	Oid			function = cx_catalog_on_change();
+	TriggerDesc *triggers = rel->trigdesc;
 	int			covered = 0;
 
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
@@ -54,7 +56,8 @@ covered_writes(Relation rel, bool per_row)
 		bool		is_row = TRIGGER_FOR_ROW(trigger->tgtype);
 
 		if (trigger->tgfoid != function || is_row != per_row ||
-			trigger->tgqual != NULL || trigger->tgnattr > 0 ||
+			trigger->tgnargs > 0 || trigger->tgqual != NULL ||
+			trigger->tgnattr > 0 ||
 			!(TRIGGER_FOR_BEFORE(trigger->tgtype) ||
 			  CX_BUG_IS(CX_BUG_AFTER_STATEMENT)))
 			continue;
@@ -99,12 +102,30 @@ is_table_watched(Oid relid, bool subscribed)
 	return result;
 }
 
+/* Whether a session has put a temporary table below, for itself alone. */
+static bool
+has_temporary_child(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_inheritance_children(relid, NoLock))
+	{
+		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
+			return true;
+	}
+	return false;
+}
+
 static CxRefusal
 judge_table(Oid relid, const char **culprit)
 {
 	const Oid  *above;
 	int			n = cx_lineage_above(relid, &above);
 	bool		subscribed = cx_watched_is_subscribed(relid);
+
+	if (has_temporary_child(relid))
+		return CX_UNKNOWN_RELATION;
+	n = cx_lineage_above(relid, &above);
 
 	/* a subscription to a partitioned table writes to its partitions */
 	for (int i = 0; i < n && !subscribed && get_rel_relispartition(relid); i++)
