@@ -115,6 +115,21 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 100
 AS 'MODULE_PATHNAME', 'cachex_fetch_many';
 COMMENT ON FUNCTION cachex.fetch_many(text, text[], text, interval, text[], text) IS 'the values of many keys; the query gets the missing ones as $1';
 
+CREATE FUNCTION cachex.query(query text, params text[] DEFAULT NULL,
+	ttl interval DEFAULT NULL, tags text[] DEFAULT NULL,
+	cache text DEFAULT 'queries', mode text DEFAULT 'normal')
+RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_query';
+COMMENT ON FUNCTION cachex.query(text, text[], interval, text[], text, text) IS 'the rows of a query from the cache, or runs it and keeps them';
+
+CREATE FUNCTION cachex.query_as(row_type anyelement, query text,
+	params text[] DEFAULT NULL, ttl interval DEFAULT NULL,
+	tags text[] DEFAULT NULL, cache text DEFAULT 'queries',
+	mode text DEFAULT 'normal')
+RETURNS SETOF anyelement LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_query_as';
+COMMENT ON FUNCTION cachex.query_as(anyelement, text, text[], interval, text[], text, text) IS 'query, in the type of row_type: a row type, or the type of the only column';
+
 -- ---- write ----
 
 CREATE FUNCTION cachex.put(cache text, key text, value jsonb,

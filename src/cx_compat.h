@@ -9,6 +9,7 @@
 
 #include "access/transam.h"
 #include "storage/proc.h"
+#include "utils/guc_tables.h"
 
 #if PG_VERSION_NUM < 150000
 #error "cachex needs PostgreSQL 15 or later"
@@ -62,6 +63,24 @@
 
 #if PG_VERSION_NUM < 180000
 #define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* A setting by name, or NULL. */
+#if PG_VERSION_NUM >= 160000
+#define cx_compat_find_setting(name) find_option(name, false, true, 0)
+#else
+static inline struct config_generic *
+cx_compat_find_setting(const char *name)
+{
+	struct config_generic **settings = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+	{
+		if (strcmp(settings[i]->name, name) == 0)
+			return settings[i];
+	}
+	return NULL;
+}
 #endif
 
 /*

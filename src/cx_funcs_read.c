@@ -182,6 +182,9 @@ set_value(Datum *v, bool *null, const CxNewEntry *entry,
 		return;
 	}
 	v[E_STATUS] = CStringGetTextDatum("hit");
+	/* of a set of rows the names of the columns are not known */
+	if (value.type == RECORDOID)
+		return;
 	v[E_VALUE] = JsonbPGetDatum(cx_codec_to_jsonb(cx_codec_decode(&value),
 												  false, value.type));
 	null[E_VALUE] = false;

@@ -20,10 +20,8 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "common/int.h"
-#include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
@@ -37,8 +35,7 @@
 #include "cx_codec.h"
 #include "cx_compat.h"
 #include "cx_loader.h"
-#include "cx_plan.h"
-#include "cx_rows.h"
+#include "cx_run.h"
 
 /* Column numbers of a result by what they mean; 0 is "there is none". */
 typedef struct Columns
@@ -68,63 +65,6 @@ static const struct
 	{"tags", TEXTARRAYOID, offsetof(Columns, tags)},
 	{"ignore", BOOLOID, offsetof(Columns, ignore)}
 };
-
-/* One run: what goes in, and the callback that takes the rows. */
-typedef struct Run
-{
-	const char *text;
-	CxPlanKind	kind;
-	Datum		first;			/* see cx_plan_execute */
-	bool		first_isnull;
-	ArrayType  *params;
-	uint64		limit;
-	void		(*take_cb) (const struct Run *run, CxRows *rows);
-	Oid			type;			/* that the value is asked for as */
-	void	   *result;			/* for take_cb */
-	MemoryContext keep;			/* where results live: the caller's context */
-	double		cost_us;		/* of planning and running */
-} Run;
-
-/*
- * Run the text and hand its rows to take_cb, in the SPI procedure's memory
- * context and still read only: turning rows into jsonb can call functions.
- */
-static void
-run_plan(Run *run)
-{
-	bool		was_read_only = XactReadOnly;
-	CxPlan	   *volatile plan = NULL;
-	instr_time	start;
-	instr_time	end;
-
-	run->keep = CurrentMemoryContext;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-
-	PG_TRY();
-	{
-		CxRows	   *rows;
-
-		XactReadOnly = true;
-		INSTR_TIME_SET_CURRENT(start);
-		plan = cx_plan_acquire(run->text, run->kind);
-		rows = cx_plan_execute(plan, run->first, run->first_isnull,
-							   run->params, run->limit);
-		INSTR_TIME_SET_CURRENT(end);
-		INSTR_TIME_SUBTRACT(end, start);
-		run->cost_us = INSTR_TIME_GET_DOUBLE(end) * 1000000.0;
-		run->take_cb(run, rows);
-	}
-	PG_FINALLY();
-	{
-		XactReadOnly = was_read_only;
-		if (plan != NULL)
-			cx_plan_release(plan);
-	}
-	PG_END_TRY();
-
-	SPI_finish();
-}
 
 /*
  * Put the number of a column into its place in *columns if it is the first
@@ -300,7 +240,7 @@ build_object(const Columns *columns, HeapTuple tuple, TupleDesc desc)
 }
 
 static void
-read_value(const Run *run, const Columns *columns, HeapTuple tuple,
+read_value(const CxRun *run, const Columns *columns, HeapTuple tuple,
 		   TupleDesc desc, CxLoaded *out)
 {
 	Datum		value;
@@ -342,7 +282,7 @@ read_control(HeapTuple tuple, TupleDesc desc, int column, Datum *value)
 }
 
 static void
-read_row(const Run *run, const Columns *columns, HeapTuple tuple,
+read_row(const CxRun *run, const Columns *columns, HeapTuple tuple,
 		 TupleDesc desc, CxLoaded *out)
 {
 	Datum		value;
@@ -368,7 +308,7 @@ read_row(const Run *run, const Columns *columns, HeapTuple tuple,
 }
 
 static void
-take_single_cb(const Run *run, CxRows *rows)
+take_single_cb(const CxRun *run, CxRows *rows)
 {
 	CxLoaded   *out = run->result;
 	Columns		columns;
@@ -403,7 +343,7 @@ take_single_cb(const Run *run, CxRows *rows)
 void
 cx_loader_run(const char *query, ArrayType *params, Oid type, CxLoaded *out)
 {
-	Run			run = {0};
+	CxRun		run = {0};
 
 	run.text = query;
 	run.kind = CX_PLAN_QUERY;
@@ -412,7 +352,7 @@ cx_loader_run(const char *query, ArrayType *params, Oid type, CxLoaded *out)
 	run.take_cb = take_single_cb;
 	run.type = type;
 	run.result = out;
-	run_plan(&run);
+	cx_run(&run);
 }
 
 /* The rows of a loader of many keys. */
@@ -423,7 +363,7 @@ typedef struct ManyRows
 } ManyRows;
 
 static char *
-read_key(const Run *run, const Columns *columns, HeapTuple tuple,
+read_key(const CxRun *run, const Columns *columns, HeapTuple tuple,
 		 TupleDesc desc)
 {
 	bool		isnull;
@@ -437,7 +377,7 @@ read_key(const Run *run, const Columns *columns, HeapTuple tuple,
 }
 
 static void
-take_many_cb(const Run *run, CxRows *rows)
+take_many_cb(const CxRun *run, CxRows *rows)
 {
 	ManyRows   *many = run->result;
 	MemoryContext per_row;
@@ -479,7 +419,7 @@ take_many_cb(const Run *run, CxRows *rows)
 CxLoadedKey *
 cx_loader_run_many(const char *query, ArrayType *keys, int *nrows)
 {
-	Run			run = {0};
+	CxRun		run = {0};
 	ManyRows	many = {NULL, 0};
 
 	run.text = query;
@@ -488,7 +428,7 @@ cx_loader_run_many(const char *query, ArrayType *keys, int *nrows)
 	run.take_cb = take_many_cb;
 	run.type = JSONBOID;
 	run.result = &many;
-	run_plan(&run);
+	cx_run(&run);
 	*nrows = many.nrows;
 	return many.rows;
 }
@@ -497,7 +437,7 @@ cx_loader_run_many(const char *query, ArrayType *keys, int *nrows)
  * The value of an expression, which returns one row of one column.
  */
 static void
-take_expression_cb(const Run *run, CxRows *rows)
+take_expression_cb(const CxRun *run, CxRows *rows)
 {
 	Columns		columns = {0};
 
@@ -519,7 +459,7 @@ Datum
 cx_loader_evaluate(const char *expression, Datum current, bool current_isnull,
 				   ArrayType *params, bool *isnull)
 {
-	Run			run = {0};
+	CxRun		run = {0};
 	CxLoaded	value = {0};
 
 	run.text = expression;
@@ -530,7 +470,7 @@ cx_loader_evaluate(const char *expression, Datum current, bool current_isnull,
 	run.take_cb = take_expression_cb;
 	run.type = JSONBOID;
 	run.result = &value;
-	run_plan(&run);
+	cx_run(&run);
 	*isnull = value.isnull;
 	return value.value;
 }

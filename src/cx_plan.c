@@ -5,8 +5,9 @@
  * The text is parsed and checked to be one SELECT that neither writes nor
  * locks rows, the types of its parameters are inferred as PREPARE infers
  * them, and its plan is kept for the session in a bounded table.  A plan is
- * found by the whole text, its kind and the search_path, because the path
- * decides what the inferred types are; one that a catalog change has made
+ * found by the whole text, its kind and the settings that change results:
+ * constants, such as dates, are read when a text is parsed, and search_path
+ * decides what the inferred types are.  A plan that a catalog change has made
  * invalid is thrown away and inferred again, where the server alone would
  * only plan it again for the types of before.
  *
@@ -54,7 +55,7 @@ typedef struct PlanKey
 	const char *text;
 	Size		len;
 	CxPlanKind	kind;
-	uint64		path;			/* see cx_settings_hash_path */
+	uint64		settings;		/* see cx_settings_hash */
 } PlanKey;
 
 struct CxPlan
@@ -120,7 +121,7 @@ hash_key(const void *key, Size keysize pg_attribute_unused())
 	uint32		hash;
 
 	hash = hash_bytes((const unsigned char *) k->text, (int) k->len);
-	hash = hash_combine(hash, (uint32) k->path);
+	hash = hash_combine(hash, (uint32) k->settings);
 	return hash_combine(hash, (uint32) k->kind);
 }
 
@@ -130,7 +131,7 @@ compare_keys(const void *a, const void *b, Size keysize pg_attribute_unused())
 	const PlanKey *x = a;
 	const PlanKey *y = b;
 
-	if (x->len != y->len || x->kind != y->kind || x->path != y->path)
+	if (x->len != y->len || x->kind != y->kind || x->settings != y->settings)
 		return 1;
 	return memcmp(x->text, y->text, x->len);
 }
@@ -411,7 +412,7 @@ cx_plan_acquire(const char *source, CxPlanKind kind)
 	key.text = source;
 	key.len = strlen(source);
 	key.kind = kind;
-	key.path = cx_settings_hash_path(0);
+	key.settings = cx_settings_hash(0);
 
 	slot = hash_search(plans, &key, HASH_FIND, NULL);
 	if (slot != NULL && SPI_plan_is_valid(slot->plan->spi))

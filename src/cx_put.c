@@ -13,6 +13,7 @@
 
 #include "cx_guc.h"
 #include "cx_put.h"
+#include "cx_read.h"
 
 /* The instant at which a life of so many microseconds ends. */
 static TimestampTz
@@ -122,6 +123,7 @@ cx_put_read_json(const CxAsk *ask, const CxHit *hit)
 
 	if (hit->entry.flags & CX_ENTRY_NULL)
 		return NULL;
+	cx_read_refuse_rows(ask, hit);
 	if (hit->entry.type != JSONBOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -110,12 +110,28 @@ cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 	return status;
 }
 
-/* Whether the type of the value is still what it was when it was stored. */
+/*
+ * Whether the type of the value is still what it was when it was stored.  A
+ * set of rows is looked at when it is read.
+ */
 bool
 cx_read_layout_is_current(const CxHit *hit)
 {
 	return (hit->entry.flags & CX_ENTRY_TYPED) == 0 ||
+		hit->entry.type == RECORDOID ||
 		cx_codec_typhash(hit->entry.type) == hit->entry.typhash;
+}
+
+/* Raises an error for a set of rows, which is no value of any type. */
+void
+cx_read_refuse_rows(const CxAsk *ask, const CxHit *hit)
+{
+	if (hit->entry.type == RECORDOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("cached value of key \"%.*s\" is a set of rows",
+						ask->ident.key_len, ask->ident.key),
+				 errhint("Read it with cachex.query().")));
 }
 
 /* The value, in the current memory context; another type is an error. */
@@ -125,6 +141,7 @@ cx_read_value(const CxAsk *ask, const CxHit *hit, Oid type)
 	CxValue		value;
 	char	   *bytes;
 
+	cx_read_refuse_rows(ask, hit);
 	if (hit->entry.type != type)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -14,6 +14,7 @@ extern CxStatus cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern void cx_read_count(const CxAsk *ask, CxStatus status,
 						  const CxHit *hit);
 extern bool cx_read_layout_is_current(const CxHit *hit);
+extern void cx_read_refuse_rows(const CxAsk *ask, const CxHit *hit);
 extern Datum cx_read_value(const CxAsk *ask, const CxHit *hit, Oid type);
 
 #endif							/* CX_READ_H */

@@ -11,9 +11,9 @@
  * Locking: none.  A search_path that was not resolved yet is resolved, which
  * reads the catalogs: a transaction is needed, and no LWLock may be held.
  *
- * Not covered: timezone_abbreviations, which the server keeps to itself;
- * settings that only choose a plan; settings of extensions; temporary
- * tables; and who the user is, which is part of an entry's identity.
+ * Not covered: settings that only choose a plan; settings of extensions;
+ * temporary tables; and who the user is, which is part of an entry's
+ * identity.  test/sql/settings.sql tries every setting there is.
  */
 #include "postgres.h"
 
@@ -29,9 +29,11 @@
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/float.h"
+#include "utils/guc_tables.h"
 #include "utils/rls.h"
 #include "utils/xml.h"
 
+#include "cx_compat.h"
 #include "cx_settings.h"
 
 /*
@@ -59,12 +61,31 @@ mix_string(const char *string, uint64 hash)
 }
 
 /*
- * cx_settings_hash_path
- *
- * Returns a hash of the search_path in force and of the seed.
+ * timezone_abbreviations, whose variable the server keeps to itself: where it
+ * lies is looked up once.
  */
-uint64
-cx_settings_hash_path(uint64 seed)
+static const char *
+zone_abbreviations(void)
+{
+	static char **variable = NULL;
+
+	if (variable == NULL)
+	{
+		struct config_generic *setting =
+		cx_compat_find_setting("timezone_abbreviations");
+
+		if (setting == NULL || setting->vartype != PGC_STRING)
+			elog(ERROR, "there is no setting timezone_abbreviations");
+		variable = ((struct config_string *) setting)->variable;
+	}
+	return *variable;
+}
+
+/*
+ * A hash of the search_path in force and of the seed.
+ */
+static uint64
+hash_path(uint64 seed)
 {
 	Oid			schemas[MAX_PATH_SCHEMAS];
 	int			n = fetch_search_path_array(schemas, MAX_PATH_SCHEMAS);
@@ -106,7 +127,8 @@ cx_settings_hash(uint64 seed)
 		locale_monetary,
 		locale_numeric,
 		locale_time,
-		TSCurrentConfig
+		TSCurrentConfig,
+		zone_abbreviations()
 	};
 	int			i;
 
@@ -114,5 +136,5 @@ cx_settings_hash(uint64 seed)
 							   (int) sizeof(numbers), seed);
 	for (i = 0; i < (int) lengthof(strings); i++)
 		seed = mix_string(strings[i], seed);
-	return cx_settings_hash_path(seed);
+	return hash_path(seed);
 }

@@ -6,6 +6,5 @@
 #define CX_SETTINGS_H
 
 extern uint64 cx_settings_hash(uint64 seed);
-extern uint64 cx_settings_hash_path(uint64 seed);
 
 #endif							/* CX_SETTINGS_H */
