@@ -12,6 +12,7 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "cx_collect.h"
 #include "cx_counters.h"
@@ -53,22 +54,30 @@ static const struct
 	"An entry can depend on 128 tables; partitions of one that is read count as one."},
 };
 
+/* The mode that an argument names; NULL is the normal one. */
 CxFetchMode
 cx_fetch_mode(FunctionCallInfo fcinfo, int n)
 {
-	char	   *mode = cx_args_cstring(fcinfo, n);
+	static const char *const names[] = {
+		[CX_FETCH_NORMAL] = "normal",
+		[CX_FETCH_BYPASS] = "bypass",
+		[CX_FETCH_REFRESH] = "refresh",
+		[CX_FETCH_CACHED] = "cached",
+	};
+	text	   *mode;
 
-	if (mode == NULL || strcmp(mode, "normal") == 0)
+	if (PG_ARGISNULL(n))
 		return CX_FETCH_NORMAL;
-	if (strcmp(mode, "bypass") == 0)
-		return CX_FETCH_BYPASS;
-	if (strcmp(mode, "refresh") == 0)
-		return CX_FETCH_REFRESH;
-	if (strcmp(mode, "cached") == 0)
-		return CX_FETCH_CACHED;
+	mode = PG_GETARG_TEXT_PP(n);
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (VARSIZE_ANY_EXHDR(mode) == strlen(names[i]) &&
+			memcmp(VARDATA_ANY(mode), names[i], strlen(names[i])) == 0)
+			return (CxFetchMode) i;
+	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized mode \"%s\"", mode),
+			 errmsg("unrecognized mode \"%s\"", text_to_cstring(mode)),
 			 errhint("Valid modes are normal, bypass, refresh and cached.")));
 }
 

@@ -58,6 +58,6 @@ cx_fingerprint_loader(const char *query, Size query_len, ArrayType *params)
 	if (params != NULL)
 		hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(params),
 								   (int) VARSIZE_ANY_EXHDR(params), hash);
-	hash = hash_combine64(hash, cx_settings_hash(0));
+	hash = hash_combine64(hash, cx_settings_hash());
 	return hash == 0 ? 1 : hash;
 }

@@ -412,7 +412,7 @@ cx_plan_acquire(const char *source, CxPlanKind kind)
 	key.text = source;
 	key.len = strlen(source);
 	key.kind = kind;
-	key.settings = cx_settings_hash(0);
+	key.settings = cx_settings_hash();
 
 	slot = hash_search(plans, &key, HASH_FIND, NULL);
 	if (slot != NULL && SPI_plan_is_valid(slot->plan->spi))

@@ -48,16 +48,34 @@ extern PGDLLIMPORT char *locale_time;
 /* Longer search paths count in full as written, but not as resolved. */
 #define MAX_PATH_SCHEMAS 16
 
-/*
- * The length is mixed in as well, so a chain of strings has no ambiguity.
- */
-static inline uint64
-mix_string(const char *string, uint64 hash)
+/* All settings that count, one after the other. */
+typedef struct Picture
+{
+	Size		len;
+	uint64		folded;			/* hash of what did not fit, 0 = all did */
+	char		bytes[1000];
+} Picture;
+
+static void
+put(Picture *picture, const void *bytes, Size len)
+{
+	if (len > sizeof(picture->bytes) - picture->len)
+	{
+		picture->folded = hash_bytes_extended(bytes, (int) len,
+											  picture->folded + 1);
+		return;
+	}
+	memcpy(picture->bytes + picture->len, bytes, len);
+	picture->len += len;
+}
+
+/* The zero byte at the end keeps strings apart. */
+static inline void
+put_string(Picture *picture, const char *string)
 {
 	if (string == NULL)
 		string = "";
-	return hash_bytes_extended((const unsigned char *) string,
-							   (int) strlen(string), hash);
+	put(picture, string, strlen(string) + 1);
 }
 
 /*
@@ -81,29 +99,21 @@ zone_abbreviations(void)
 	return *variable;
 }
 
-/*
- * A hash of the search_path in force and of the seed.
- */
-static uint64
-hash_path(uint64 seed)
+static void
+put_path(Picture *picture)
 {
 	Oid			schemas[MAX_PATH_SCHEMAS];
 	int			n = fetch_search_path_array(schemas, MAX_PATH_SCHEMAS);
 
-	n = Min(n, MAX_PATH_SCHEMAS);
-	seed = hash_bytes_extended((const unsigned char *) schemas,
-							   n * (int) sizeof(Oid), seed);
-	return mix_string(namespace_search_path, seed);
+	put(picture, schemas, Min(n, MAX_PATH_SCHEMAS) * sizeof(Oid));
+	put_string(picture, namespace_search_path);
 }
 
 /*
- * cx_settings_hash
- *
- * Returns a hash of all settings that change results, and of the seed.  This
- * is the one place that lists them.
+ * Takes the picture.  This is the one place that lists the settings.
  */
-uint64
-cx_settings_hash(uint64 seed)
+static void
+take_picture(Picture *picture)
 {
 	const int	numbers[] = {
 		DateStyle,
@@ -130,11 +140,36 @@ cx_settings_hash(uint64 seed)
 		TSCurrentConfig,
 		zone_abbreviations()
 	};
-	int			i;
 
-	seed = hash_bytes_extended((const unsigned char *) numbers,
-							   (int) sizeof(numbers), seed);
-	for (i = 0; i < (int) lengthof(strings); i++)
-		seed = mix_string(strings[i], seed);
-	return hash_path(seed);
+	picture->len = 0;
+	picture->folded = 0;
+	put(picture, numbers, sizeof(numbers));
+	for (int i = 0; i < (int) lengthof(strings); i++)
+		put_string(picture, strings[i]);
+	put_path(picture);
+}
+
+/*
+ * cx_settings_hash
+ *
+ * Returns a hash of all settings that change results.  They seldom change, and
+ * comparing is faster than hashing.
+ */
+uint64
+cx_settings_hash(void)
+{
+	static Picture last;
+	static uint64 last_hash;
+	Picture		now;
+
+	take_picture(&now);
+	if (now.len == last.len && now.folded == last.folded &&
+		memcmp(now.bytes, last.bytes, now.len) == 0)
+		return last_hash;
+	last.len = now.len;
+	last.folded = now.folded;
+	memcpy(last.bytes, now.bytes, now.len);
+	last_hash = hash_bytes_extended((const unsigned char *) now.bytes,
+									(int) now.len, now.folded);
+	return last_hash;
 }

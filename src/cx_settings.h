@@ -5,6 +5,6 @@
 #ifndef CX_SETTINGS_H
 #define CX_SETTINGS_H
 
-extern uint64 cx_settings_hash(uint64 seed);
+extern uint64 cx_settings_hash(void);
 
 #endif							/* CX_SETTINGS_H */
