@@ -97,7 +97,7 @@ cx_fetch_begin(CxFetch *f)
 		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
 										  NULL);
 	else if (f->query)
-		f->loader = cx_fingerprint_loader(f->query, strlen(f->query),
+		f->loader = cx_fingerprint_loader(f->query, f->query_len,
 										  f->params);
 	f->loader = hash_combine64(f->loader, f->type);
 }
@@ -193,6 +193,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	bool		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
 	CxCollector *volatile collector = NULL;
 
+	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();
 	{
 		if (keep)

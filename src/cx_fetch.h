@@ -28,7 +28,9 @@ typedef struct CxFetch
 	bool		exact;			/* the cache is */
 	CxFetchMode mode;
 	Oid			type;			/* of the result */
-	const char *query;			/* NULL: there is none */
+	const char *query;			/* NULL: there is none; terminated once the
+								 * loader runs */
+	Size		query_len;
 	const char *function;		/* the cache's loader, when it is the query */
 	ArrayType  *params;
 	uint64		loader;			/* fingerprint of all that */

@@ -32,8 +32,16 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 {
 	const char *loader = f->ask.cache->loader;
 
-	f->query = cx_args_cstring(fcinfo, n);
+	f->query = NULL;
+	f->query_len = 0;
 	f->function = NULL;
+	if (!PG_ARGISNULL(n))
+	{
+		text	   *query = PG_GETARG_TEXT_PP(n);
+
+		f->query = VARDATA_ANY(query);
+		f->query_len = VARSIZE_ANY_EXHDR(query);
+	}
 	if (f->query != NULL || loader == NULL)
 		return;
 	if (f->params != NULL)
@@ -53,6 +61,7 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 		f->query = psprintf("SELECT %s($1) AS value", loader);
 		f->params = construct_array(&key, 1, TEXTOID, -1, false, TYPALIGN_INT);
 	}
+	f->query_len = strlen(f->query);
 }
 
 /* The loader of one key, as cx_fetch_load calls it. */

@@ -349,6 +349,7 @@ query(FunctionCallInfo fcinfo, int n)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("query must not be null")));
 	f.query = cx_args_cstring(fcinfo, n);
+	f.query_len = strlen(f.query);
 	f.function = NULL;
 	f.params = cx_args_array(fcinfo, n + 1);
 	f.life = cx_args_life(fcinfo, n + 2, -1);

@@ -48,25 +48,35 @@ extern PGDLLIMPORT char *locale_time;
 /* Longer search paths count in full as written, but not as resolved. */
 #define MAX_PATH_SCHEMAS 16
 
-/* All settings that count, one after the other. */
+/*
+ * The settings that count, one after the other, as they were the last time;
+ * while they are compared, how far they are the same.
+ */
 typedef struct Picture
 {
-	Size		len;
-	uint64		folded;			/* hash of what did not fit, 0 = all did */
-	char		bytes[1000];
+	Size		at;
+	bool		differs;
+	char		bytes[2000];	/* what is longer is not compared but hashed */
+	uint64		folded;
 } Picture;
 
 static void
 put(Picture *picture, const void *bytes, Size len)
 {
-	if (len > sizeof(picture->bytes) - picture->len)
+	char	   *known = picture->bytes + picture->at;
+
+	if (len > sizeof(picture->bytes) - picture->at)
 	{
 		picture->folded = hash_bytes_extended(bytes, (int) len,
 											  picture->folded + 1);
+		picture->differs = true;
 		return;
 	}
-	memcpy(picture->bytes + picture->len, bytes, len);
-	picture->len += len;
+	if (!picture->differs && memcmp(known, bytes, len) != 0)
+		picture->differs = true;
+	if (picture->differs)
+		memcpy(known, bytes, len);
+	picture->at += len;
 }
 
 /* The zero byte at the end keeps strings apart. */
@@ -141,7 +151,8 @@ take_picture(Picture *picture)
 		zone_abbreviations()
 	};
 
-	picture->len = 0;
+	picture->at = 0;
+	picture->differs = false;
 	picture->folded = 0;
 	put(picture, numbers, sizeof(numbers));
 	for (int i = 0; i < (int) lengthof(strings); i++)
@@ -158,18 +169,18 @@ take_picture(Picture *picture)
 uint64
 cx_settings_hash(void)
 {
-	static Picture last;
-	static uint64 last_hash;
-	Picture		now;
+	static Picture picture;
+	static Size len = 0;
+	static uint64 hash;
+	Size		before = len;
 
-	take_picture(&now);
-	if (now.len == last.len && now.folded == last.folded &&
-		memcmp(now.bytes, last.bytes, now.len) == 0)
-		return last_hash;
-	last.len = now.len;
-	last.folded = now.folded;
-	memcpy(last.bytes, now.bytes, now.len);
-	last_hash = hash_bytes_extended((const unsigned char *) now.bytes,
-									(int) now.len, now.folded);
-	return last_hash;
+	/* an error leaves half a picture */
+	len = 0;
+	take_picture(&picture);
+	len = picture.at;
+	if (!picture.differs && len == before)
+		return hash;
+	hash = hash_bytes_extended((const unsigned char *) picture.bytes,
+							   (int) len, picture.folded);
+	return hash;
 }

@@ -1,12 +1,15 @@
 #!/bin/bash
-# Measures the performance targets P1 to P20, each beside its peer in the
+# Measures the performance targets P1 to P22, each beside its peer in the
 # same run, and prints one table; what falls short is shown.
 # usage: test/bench/run.sh
 #   BENCH_ROUNDS=n: rounds of everything (5); figures are their medians
+#   BENCH_PARTS="exact hits": these parts only
 # "Net" is the time of a loop less that of the same loop without the call.
 set -u
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=exact.sh
+. "$CX_ROOT/test/bench/exact.sh"
 
 ROUNDS=${BENCH_ROUNDS:-5}
 [[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || cx_die 'BENCH_ROUNDS is a number from 1 on'
@@ -504,16 +507,17 @@ cx_build || exit 1
 start || exit 1
 : >"$CX_TMP/table"
 : >"$CX_TMP/notes"
-library
+PARTS=${BENCH_PARTS:-library full_memory hits exact long_values client puts
+	backends million expiry}
+wanted() {
+	[[ " ${PARTS//[$'\n\t']/ } " == *" $1 "* ]]
+}
+if wanted library; then library; fi
 cx_server_stop bare
 load >/dev/null || exit 1
-full_memory
+if wanted full_memory; then full_memory; fi
 cx_server_stop full
-hits
-long_values
-client
-puts
-backends
-million
-expiry
+for part in hits exact long_values client puts backends million expiry; do
+	if wanted "$part"; then "$part"; fi
+done
 table
