@@ -117,8 +117,8 @@ static const char *const catalogs[] = {
 
 /* The user, the database, the server. */
 static const char *const surroundings[] = {
-	"current_database", "current_schema", "current_user",
-	"getdatabaseencoding", "getpgusername", "version"
+	"current_database", "current_user", "getdatabaseencoding", "getpgusername",
+	"version"
 };
 
 /* Text search: default_text_search_config, and what the catalogs say. */

@@ -58,6 +58,7 @@ extern bool cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base);
 extern void cx_cache_stage_removal(CxAsk *ask, const CxBase *base);
 extern void cx_cache_invalidate_key(CxCache *cache, const char *key, Size len);
 extern void cx_cache_invalidate_scoped(CxAsk *ask);
+extern void cx_cache_blame(Oid rel, char command);
 extern void cx_cache_invalidate_tag(const char *tag, Size len);
 extern void cx_cache_clear_scope(CxCache *cache, const char *scope, Size len);
 extern void cx_cache_clear(CxCache *cache);

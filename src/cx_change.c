@@ -152,6 +152,17 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 
 /* ---- invalidation ---- */
 
+static Oid	cause = InvalidOid; /* of invalidations, see cx_cache_blame */
+static char cause_command = CX_COMMAND_CALL;
+
+/* What the invalidations are for that follow; for the view dependencies. */
+void
+cx_cache_blame(Oid rel, char command)
+{
+	cause = rel;
+	cause_command = command;
+}
+
 static void
 add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 {
@@ -166,6 +177,8 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	op = cx_pending_add(CX_OP_INVALIDATE, id);
 	op->dep_kind = kind;
 	op->cache = (uint16) cache;
+	op->cause = cause;
+	op->command = cause_command;
 	op->u.gen = gen;
 	cx_commit_mark_if_late(op);
 }
@@ -300,8 +313,8 @@ void
 cx_cache_invalidate_table(Oid rel)
 {
 	(void) GetTopTransactionId();
-	cx_inval_table(rel, CX_ROWS, CX_COMMAND_INVALIDATE, false);
-	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_INVALIDATE, false);
+	cx_inval_table(rel, CX_ROWS, CX_COMMAND_CALL, false);
+	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_CALL, false);
 	cx_commit_mark_writes_if_late();
 }
 

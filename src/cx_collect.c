@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -76,7 +77,7 @@ add_setting(CxCollector *c, const char *name)
 }
 
 static void
-add_relation(CxCollector *c, Oid rel)
+add_relation(CxCollector *c, Oid rel, bool is_read)
 {
 	MemoryContext old;
 	const char *culprit;
@@ -84,18 +85,43 @@ add_relation(CxCollector *c, Oid rel)
 
 	if (c->refusal != CX_NOT_REFUSED || list_member_oid(c->rels, rel))
 		return;
-	if (c->exact)
+	if (c->exact && is_read)
 	{
 		refusal = cx_watched_judge(rel, &culprit);
 		if (refusal != CX_NOT_REFUSED)
 			refuse(c, refusal, InvalidOid, culprit);
 	}
-	/* catalogs change with everything */
-	else if (rel < FirstNormalObjectId)
+	/* catalogs change with everything; not every constant is a relation */
+	else if (rel < FirstNormalObjectId || get_rel_relkind(rel) == '\0')
 		return;
 	old = MemoryContextSwitchTo(c->context);
 	c->rels = lappend_oid(c->rels, rel);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The relations of a plan: those in its range table are read; constants of
+ * type regclass (or oid, by chance) only name others.
+ */
+static void
+take_relations(CxCollector *c, const PlannedStmt *stmt)
+{
+	List	   *read = NIL;
+	ListCell   *lc;
+
+	foreach(lc, stmt->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		/* of a view that has become a subquery too */
+		if (OidIsValid(rte->relid))
+			read = lappend_oid(read, rte->relid);
+	}
+	foreach(lc, read)
+		add_relation(c, lfirst_oid(lc), true);
+	foreach(lc, stmt->relationOids)
+		add_relation(c, lfirst_oid(lc), false);
+	list_free(read);
 }
 
 static bool
@@ -114,8 +140,7 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 
 	c->started = lappend(c->started, desc);
 	MemoryContextSwitchTo(old);
-	foreach(lc, desc->plannedstmt->relationOids)
-		add_relation(c, lfirst_oid(lc));
+	take_relations(c, desc->plannedstmt);
 	foreach(lc, judgement->settings)
 		add_setting(c, lfirst(lc));
 	if (!c->exact)
@@ -390,7 +415,7 @@ cx_collect_cached(const CxReads *reads, bool exact)
 			refuse(c, CX_UNKNOWN_QUERY, InvalidOid,
 				   "what happens to be in a cache");
 		for (int i = 0; i < reads->nread; i++)
-			add_relation(c, reads->rel[i]);
+			add_relation(c, reads->rel[i], true);
 		for (int at = 0; at < reads->settings_len;
 			 at += (int) strlen(reads->settings + at) + 1)
 			add_setting(c, reads->settings + at);

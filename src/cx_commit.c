@@ -330,6 +330,7 @@ finish(const CxOp *op)
 static void
 forget(void)
 {
+	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
 	cx_pending_forget();
 	cx_writes_forget();
 	begun = false;
@@ -342,18 +343,18 @@ forget(void)
 static void
 resolve_writes(bool late, uint64 latest)
 {
-	CxRelChange change = {0};
+	CxNote		note;
 
-	change.at = GetCurrentTransactionStopTimestamp();
-	change.xid = my_xid;
+	note.at = GetCurrentTransactionStopTimestamp();
+	note.xid = my_xid;
 	for (int i = 0; i < cx_writes_count(); i++)
 	{
 		CxWrite    *write = cx_writes_get(i);
 
 		if (!write->marked || write->late != late)
 			continue;
-		change.rel = write->cause;
-		change.command = write->command;
+		note.rel = write->cause;
+		note.command = write->command;
 		CX_BUG_PAUSE();
 		if (CX_BUG_IS(CX_BUG_NO_MARK))
 		{
@@ -363,7 +364,7 @@ resolve_writes(bool late, uint64 latest)
 		if (CX_BUG_IS(CX_BUG_LATE_MARK))
 			(void) cx_deps_mark(dep_of_write(write), xid_of_write(write));
 		cx_deps_resolve(dep_of_write(write), xid_of_write(write), latest);
-		cx_rels_note(cx_rels_id(write->db, write->rel), &change);
+		cx_notes_put(cx_rels_id(write->db, write->rel), &note);
 	}
 }
 
@@ -392,6 +393,18 @@ cx_cache_after_locks(void)
 	forget();
 }
 
+static void
+note_group(const CxOp *op)
+{
+	CxNote		note;
+
+	note.at = GetCurrentTransactionStopTimestamp();
+	note.xid = my_xid;
+	note.rel = op->cause;
+	note.command = op->command;
+	cx_notes_put(op->id, &note);
+}
+
 /* The transaction has committed and can be seen. */
 void
 cx_cache_after_commit(void)
@@ -413,6 +426,8 @@ cx_cache_after_commit(void)
 		cx_deps_resolve(dep_of(op), my_xid, latest);
 		if (dep_of(op).kind == CX_DEP_KEY)
 			cx_counters_add(op->cache, CX_INVALIDATED, 1);
+		else if (dep_of(op).kind == CX_DEP_GROUP)
+			note_group(op);
 	}
 	for (uint32 i = 0; i < n; i++)
 	{

@@ -20,6 +20,7 @@
 
 #define CX_MAX_RELATIONS 128	/* that an entry may depend on */
 #define CX_MAX_SETTINGS 512		/* bytes of the names of settings */
+#define CX_SETTING_SCHEMA "current_schema"	/* among them: what that returns */
 
 /*
  * What a loader has read: relations of the database, first those that it

@@ -116,6 +116,8 @@ answers(const CxFetch *f, const CxHit *hit)
 	return false;
 }
 
+static const CxReads no_reads;
+
 /* Looks the key up, and counts; true: the answer is in hit, to be released. */
 bool
 cx_fetch_find(CxFetch *f, CxHit *hit)
@@ -129,6 +131,9 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 			cx_counters_add(f->ask.cache->number, CX_BYPASSES, 1);
 		return false;
 	}
+	/* what is in a ttl cache, or is not, a loader may not depend on */
+	if (!f->exact && cx_collect_is_active())
+		cx_collect_cached(&no_reads, false);
 	status = cx_read_sampled(&f->ask, false, hit);
 	if (status != CX_MISS)
 	{

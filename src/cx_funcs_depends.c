@@ -16,6 +16,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_notes.h"
 #include "cx_preload.h"
 #include "cx_rels.h"
 #include "cx_scan.h"
@@ -127,8 +128,8 @@ command_name(char command)
 			return "TRUNCATE";
 		case CX_COMMAND_DDL:
 			return "DDL";
-		case CX_COMMAND_INVALIDATE:
-			return "invalidate_table";
+		case CX_COMMAND_CALL:
+			return "cachex";
 		case CX_COMMAND_APPLY:
 			return "replication";
 		default:
@@ -139,21 +140,19 @@ command_name(char command)
 static void
 put_change(uint64 id, Datum *v, bool *null)
 {
-	CxRelChange change;
 	const char *command;
+	CxNote		note;
 
-	cx_rels_last(id, &change);
-	command = command_name(change.command);
-	v[D_COLLISIONS] = Int64GetDatum(change.collisions);
-	v[D_CHANGED_AT] = TimestampTzGetDatum(change.at);
-	v[D_CHANGED_TABLE] = ObjectIdGetDatum(change.rel);
+	if (!cx_notes_get(id, &note))
+		return;
+	command = command_name(note.command);
+	v[D_CHANGED_AT] = TimestampTzGetDatum(note.at);
+	v[D_CHANGED_TABLE] = ObjectIdGetDatum(note.rel);
 	v[D_CHANGED_BY] = command ? CStringGetTextDatum(command) : (Datum) 0;
-	v[D_CHANGED_XID] = TransactionIdGetDatum((TransactionId) change.xid);
-	null[D_COLLISIONS] = false;
-	null[D_CHANGED_AT] = change.at == 0;
-	null[D_CHANGED_TABLE] = !OidIsValid(change.rel);
+	v[D_CHANGED_XID] = TransactionIdGetDatum((TransactionId) note.xid);
+	null[D_CHANGED_AT] = null[D_CHANGED_XID] = false;
+	null[D_CHANGED_TABLE] = !OidIsValid(note.rel);
 	null[D_CHANGED_BY] = command == NULL;
-	null[D_CHANGED_XID] = change.xid == 0;
 }
 
 static void
@@ -178,8 +177,10 @@ put_row(ReturnSetInfo *rsinfo, const Depended *d)
 		null[D_RELATION] = false;
 		v[D_RELATION] = ObjectIdGetDatum(d->rel);
 		v[D_GENERATION] = Int64GetDatum(cx_rels_gen(d->id, CX_ASPECTS_READ));
-		put_change(d->id, v, null);
+		null[D_COLLISIONS] = false;
+		v[D_COLLISIONS] = Int64GetDatum(cx_rels_collisions(d->id));
 	}
+	put_change(d->id, v, null);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, v, null);
 }
 

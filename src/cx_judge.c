@@ -9,14 +9,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/sysattr.h"
-#include "catalog/pg_type_d.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_compat.h"
+#include "cx_entry.h"
 #include "cx_functions.h"
 #include "cx_judge.h"
 
@@ -37,10 +42,13 @@ judge_function(Oid function, void *context)
 	CxJudgement *judgement = context;
 	CxFunctionUse use = {0};
 
-	/* its argument says which setting: see judge_expression */
+	/* what these read is a setting: see judge_expression */
 	if (function == F_CURRENT_SETTING_TEXT ||
-		function == F_CURRENT_SETTING_TEXT_BOOL)
+		function == F_CURRENT_SETTING_TEXT_BOOL ||
+		function == F_CURRENT_SCHEMA)
 		return false;
+	if (judgement->temporary && isAnyTempNamespace(get_func_namespace(function)))
+		refuse(judgement, CX_UNKNOWN_FUNCTION, function, NULL);
 	switch (cx_functions_judge(function, &use))
 	{
 		case CX_FUNCTION_OK:
@@ -81,6 +89,52 @@ is_name_type(Oid type)
 		type == REGTYPEOID || type == REGTYPEARRAYOID;
 }
 
+/* Whether a value is of a type that only this session has. */
+static bool
+is_of_temporary_type(Node *node)
+{
+	HeapTuple	tuple;
+	Oid			type;
+	bool		result;
+
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_FuncExpr:
+		case T_RowExpr:
+		case T_ArrayExpr:
+		case T_FieldSelect:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_CoerceToDomain:
+			type = exprType(node);
+			break;
+		default:
+			return false;
+	}
+	if (type < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+is_current_schema(Node *node)
+{
+	return IsA(node, FuncExpr)
+		? ((FuncExpr *) node)->funcid == F_CURRENT_SCHEMA
+		: IsA(node, SQLValueFunction) &&
+		((SQLValueFunction *) node)->op == SVFOP_CURRENT_SCHEMA;
+}
+
 static bool
 judge_expression(Node *node, void *context)
 {
@@ -88,11 +142,16 @@ judge_expression(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
+	if (judgement->temporary && is_of_temporary_type(node))
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type");
 	(void) check_functions_in_node(node, judge_function, judgement);
 	if (IsA(node, FuncExpr) &&
 		(((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT ||
 		 ((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT_BOOL))
 		judge_setting((FuncExpr *) node, judgement);
+	else if (is_current_schema(node))
+		judgement->settings = lappend(judgement->settings,
+									  pstrdup(CX_SETTING_SCHEMA));
 	else if (IsA(node, SQLValueFunction) &&
 			 ((SQLValueFunction *) node)->op == SVFOP_SESSION_USER)
 		judgement->settings = lappend(judgement->settings,
@@ -282,7 +341,12 @@ judge_node(Plan *plan, CxJudgement *judgement)
 void
 cx_judge_plan(const PlannedStmt *stmt, CxJudgement *judgement)
 {
+	Oid			temp;
+	Oid			toast;
+
 	memset(judgement, 0, sizeof(*judgement));
+	GetTempNamespaceState(&temp, &toast);
+	judgement->temporary = OidIsValid(temp);
 	if (stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE)
 		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a write");
 	else if (stmt->rowMarks != NIL)

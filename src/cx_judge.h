@@ -28,6 +28,7 @@ typedef struct CxJudgement
 	const char *what;			/* the culprit that is not a function, or NULL */
 	bool		user_code;		/* functions may run queries of their own */
 	List	   *settings;		/* char *: names that are read */
+	bool		temporary;		/* the session has temporary objects */
 } CxJudgement;
 
 extern void cx_judge_plan(const PlannedStmt *stmt, CxJudgement *judgement);

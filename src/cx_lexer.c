@@ -223,8 +223,8 @@ is_foreign_cursor(const Code *code, int i)
 
 /*
  * Something whose value nobody knows: the call stack, how the session was
- * authenticated, a cursor, whether a name exists; and TREAT, which calls a
- * function by the name of a type.
+ * authenticated, a cursor, whether a name exists, what belongs to a session; and
+ * TREAT, which calls a function by the name of a type.
  */
 static bool
 is_obscure(const Code *code, int i)
@@ -233,6 +233,8 @@ is_obscure(const Code *code, int i)
 		is_word(code, i, "pg_exception_context") ||
 		is_word(code, i, "system_user") ||
 		is_word(code, i, "treat") ||
+		is_word(code, i, "current_schema") ||
+		is_word(code, i, "pg_temp") ||
 		is_word(code, i, "regclass") ||
 		is_word(code, i, "regtype") ||
 		is_foreign_cursor(code, i);

@@ -29,7 +29,9 @@ typedef struct CxOp
 	uint8		kind;
 	uint8		dep_kind;		/* of CX_OP_INVALIDATE */
 	bool		marked;			/* its mark stands and is to be resolved */
+	char		command;		/* of an invalidation, CX_COMMAND_ */
 	uint16		cache;
+	Oid			cause;			/* the table whose change it is, or invalid */
 	uint32		before;			/* earlier operation with the same id */
 	union
 	{

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "common/hashfn.h"
@@ -151,6 +152,17 @@ cx_reads_lock(const CxReads *reads)
 	return true;
 }
 
+/* The schema that current_schema() names, which may be this session's own. */
+static const char *
+first_schema(void)
+{
+	List	   *path = fetch_search_path(false);
+	const char *name = path ? get_namespace_name(linitial_oid(path)) : NULL;
+
+	list_free(path);
+	return name;
+}
+
 /* A hash of the present values of the settings, 0 when there are none. */
 uint64
 cx_reads_hash_settings(const CxReads *reads)
@@ -160,7 +172,8 @@ cx_reads_hash_settings(const CxReads *reads)
 	for (int at = 0; at < reads->settings_len;)
 	{
 		const char *name = reads->settings + at;
-		const char *value = GetConfigOption(name, true, false);
+		const char *value = strcmp(name, CX_SETTING_SCHEMA) == 0
+		? first_schema() : GetConfigOption(name, true, false);
 
 		/* a setting that is not there is not an empty one */
 		hash = hash_combine64(hash, value == NULL ? 1

@@ -6,13 +6,11 @@
  * relation that shares another's cell is invalidated with it, no more.
  *
  * Locking: generations are read without a lock; bumps of one partition (id
- * mod CX_GEN_PARTITIONS) are serialized by the caller.  The last change has a
- * spinlock in each cell.
+ * mod CX_GEN_PARTITIONS) are serialized by the caller.
  */
 #include "postgres.h"
 
 #include "storage/shmem.h"
-#include "storage/spin.h"
 
 #include "cx_gens.h"
 #include "cx_rels.h"
@@ -20,16 +18,9 @@
 typedef struct Cell
 {
 	pg_atomic_uint64 gen[CX_NASPECTS];
-	slock_t		mutex;			/* of the rest */
-	char		command;
-	Oid			rel;
-	uint64		xid;
-	TimestampTz at;
-	uint32		owner;			/* hash of the relation that was noted last */
-	uint32		collisions;
+	uint32		owner;			/* hash of the relation that moved last */
+	uint32		collisions;		/* how often it was another one than before */
 } Cell;
-
-StaticAssertDecl(sizeof(Cell) <= 72, "a cell is about a cache line");
 
 typedef struct Rels
 {
@@ -39,7 +30,7 @@ typedef struct Rels
 
 static Rels *rels;
 
-/* Cells take 1/128 of the memory within bounds: 64 to 16384 of them. */
+/* Cells take 1/128 of the memory within bounds: 1,024 to 16,384 of them. */
 static uint32
 count_cells(Size budget)
 {
@@ -67,7 +58,6 @@ cx_rels_init(void *memory, Size budget)
 	{
 		for (int aspect = 0; aspect < CX_NASPECTS; aspect++)
 			pg_atomic_init_u64(&rels->cells[i].gen[aspect], 0);
-		SpinLockInit(&rels->cells[i].mutex);
 	}
 }
 
@@ -97,38 +87,18 @@ cx_rels_gen(uint64 id, uint8 aspects)
 void
 cx_rels_bump(uint64 id, CxAspect aspect)
 {
-	pg_atomic_write_u64(&cell_of(id)->gen[aspect], cx_gens_next());
-}
-
-/* Notes who moved a generation. Raises no error. */
-void
-cx_rels_note(uint64 id, const CxRelChange *change)
-{
 	Cell	   *cell = cell_of(id);
 	uint32		owner = (uint32) (id >> 32);
 
-	SpinLockAcquire(&cell->mutex);
 	if (cell->owner != 0 && cell->owner != owner)
 		cell->collisions++;
 	cell->owner = owner;
-	cell->at = change->at;
-	cell->xid = change->xid;
-	cell->rel = change->rel;
-	cell->command = change->command;
-	SpinLockRelease(&cell->mutex);
+	pg_atomic_write_u64(&cell->gen[aspect], cx_gens_next());
 }
 
-/* The last change in a relation's cell, its own or another's. */
-void
-cx_rels_last(uint64 id, CxRelChange *change)
+/* How often changes of others counted as changes of this one, or its theirs. */
+uint64
+cx_rels_collisions(uint64 id)
 {
-	Cell	   *cell = cell_of(id);
-
-	SpinLockAcquire(&cell->mutex);
-	change->at = cell->at;
-	change->xid = cell->xid;
-	change->rel = cell->rel;
-	change->command = cell->command;
-	change->collisions = cell->collisions;
-	SpinLockRelease(&cell->mutex);
+	return cell_of(id)->collisions;
 }

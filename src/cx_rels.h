@@ -1,6 +1,6 @@
 /*
  * cx_rels.h
- *	  Generations of relations, and who moved them last.
+ *	  Generations of relations.
  *
  * A relation here is a table, a view, or one of two stand-ins: the catalogs
  * of a database (functions, types, names) and the roles of the cluster.
@@ -8,7 +8,6 @@
 #ifndef CX_RELS_H
 #define CX_RELS_H
 
-#include "datatype/timestamp.h"
 #include "port/atomics.h"
 
 #include "cx_key.h"
@@ -38,25 +37,6 @@ typedef enum CxAspect
 #define CX_CATALOGS InvalidOid
 #define CX_CLUSTER InvalidOid
 
-/* The last change of a relation, for those who want to know */
-typedef struct CxRelChange
-{
-	TimestampTz at;				/* 0 = none that is known */
-	uint64		xid;
-	Oid			rel;			/* the table written, maybe one below or above */
-	char		command;		/* of CX_COMMAND_ */
-	uint64		collisions;		/* changes of other relations that count as
-								 * changes of this one */
-} CxRelChange;
-
-#define CX_COMMAND_INSERT 'i'
-#define CX_COMMAND_UPDATE 'u'
-#define CX_COMMAND_DELETE 'd'
-#define CX_COMMAND_TRUNCATE 't'
-#define CX_COMMAND_DDL 'c'
-#define CX_COMMAND_INVALIDATE 'x'	/* invalidate_table() */
-#define CX_COMMAND_APPLY 'a'	/* a row that was replicated */
-
 /* What a relation is called among dependencies. */
 static inline uint64
 cx_rels_id(Oid db, Oid rel)
@@ -68,7 +48,6 @@ extern Size cx_rels_size(Size budget);
 extern void cx_rels_init(void *memory, Size budget);
 extern uint64 cx_rels_gen(uint64 id, uint8 aspects);
 extern void cx_rels_bump(uint64 id, CxAspect aspect);
-extern void cx_rels_note(uint64 id, const CxRelChange *change);
-extern void cx_rels_last(uint64 id, CxRelChange *change);
+extern uint64 cx_rels_collisions(uint64 id);
 
 #endif							/* CX_RELS_H */

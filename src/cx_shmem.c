@@ -22,6 +22,7 @@
 #include "cx_guc.h"
 #include "cx_key.h"
 #include "cx_launcher.h"
+#include "cx_notes.h"
 #include "cx_policy.h"
 #include "cx_preload.h"
 #include "cx_registry.h"
@@ -153,6 +154,18 @@ rels_init(const Plan *plan, void *memory)
 }
 
 static Size
+notes_size(const Plan *plan)
+{
+	return cx_notes_size();
+}
+
+static void
+notes_init(const Plan *plan, void *memory)
+{
+	cx_notes_init(memory);
+}
+
+static Size
 boot_size(const Plan *plan)
 {
 	return cx_boot_size();
@@ -210,6 +223,7 @@ static const Module modules[] =
 	{gens_size, gens_init},
 	{rels_size, rels_init},
 	{boot_size, boot_init},
+	{notes_size, notes_init},
 	{deps_size, deps_init},
 	{store_size, store_init},
 	{arena_size, arena_init},

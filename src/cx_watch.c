@@ -33,7 +33,7 @@
 
 #include "cx_put.h"
 #include "cx_preload.h"
-#include "cx_rels.h"
+#include "cx_notes.h"
 #include "cx_template.h"
 #include "cx_watch.h"
 
@@ -433,22 +433,25 @@ check_call(FunctionCallInfo fcinfo)
 				 errhint("Drop it and use CREATE TRIGGER ... AFTER, or cachex.watch().")));
 }
 
+static char
+command_of(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return CX_COMMAND_INSERT;
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return CX_COMMAND_UPDATE;
+	if (TRIGGER_FIRED_BY_DELETE(event))
+		return CX_COMMAND_DELETE;
+	return CX_COMMAND_TRUNCATE;
+}
+
 /* The table is written: exact caches follow it. */
 static void
 table_written(TriggerData *data)
 {
-	TriggerEvent event = data->tg_event;
-	char		command = CX_COMMAND_TRUNCATE;
-
-	if (TRIGGER_FIRED_FOR_ROW(event))
-		command = CX_COMMAND_APPLY;
-	else if (TRIGGER_FIRED_BY_INSERT(event))
-		command = CX_COMMAND_INSERT;
-	else if (TRIGGER_FIRED_BY_UPDATE(event))
-		command = CX_COMMAND_UPDATE;
-	else if (TRIGGER_FIRED_BY_DELETE(event))
-		command = CX_COMMAND_DELETE;
-	cx_cache_table_written(RelationGetRelid(data->tg_relation), command);
+	cx_cache_table_written(RelationGetRelid(data->tg_relation),
+						   TRIGGER_FIRED_FOR_ROW(data->tg_event)
+						   ? CX_COMMAND_APPLY : command_of(data->tg_event));
 }
 
 /* What a trigger returns that leaves the row to be written alone. */
@@ -497,12 +500,15 @@ cachex_on_change(PG_FUNCTION_ARGS)
 		f->may_put = false;
 	if (f->fix_settings)
 		nest = cx_template_fix_settings();
+	cx_cache_blame(RelationGetRelid(data->tg_relation),
+				   command_of(data->tg_event));
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 		stage_unknown(f);
 	else if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		one_row_changed(f, data);
 	else
 		statement_changed(f, data);
+	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
 	return PointerGetDatum(NULL);

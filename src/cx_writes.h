@@ -8,6 +8,7 @@
 #ifndef CX_WRITES_H
 #define CX_WRITES_H
 
+#include "cx_notes.h"
 #include "cx_rels.h"
 
 typedef struct CxWrite
