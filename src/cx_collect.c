@@ -26,6 +26,7 @@
 #include "cx_collect.h"
 #include "cx_compat.h"
 #include "cx_lineage.h"
+#include "cx_names.h"
 #include "cx_reads.h"
 #include "cx_watched.h"
 
@@ -40,6 +41,7 @@ struct CxCollector
 	List	   *rels;			/* OIDs */
 	List	   *settings;		/* char * */
 	List	   *started;		/* QueryDesc *, those whose plans were seen */
+	uint64		private_runs;	/* cx_names_private_runs at first */
 	MemoryContext context;
 };
 
@@ -255,6 +257,7 @@ cx_collect_begin(bool exact)
 
 	c->context = context;
 	c->exact = exact;
+	c->private_runs = cx_names_private_runs;
 	c->snapshot.xmin = snapshot->xmin;
 	c->snapshot.xmax = snapshot->xmax;
 	c->snapshot.xcnt = snapshot->xcnt;
@@ -384,6 +387,8 @@ cx_collect_end(CxCollector *c, CxReads *reads)
 {
 	cx_collect_abandon(c);
 	memset(reads, 0, offsetof(CxReads, rel));
+	if (c->exact && c->private_runs != cx_names_private_runs)
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "temporary types or functions");
 	if (c->refusal == CX_NOT_REFUSED && !list_relations(c, reads))
 		refuse(c, CX_TOO_MANY_RELATIONS, InvalidOid, NULL);
 	if (c->refusal == CX_NOT_REFUSED && !list_settings(c, reads))

@@ -205,6 +205,23 @@ changes_meaning(Node *command)
 	}
 }
 
+/* Whether a database may have another name or owner, who is a role's member. */
+static bool
+changes_database(Node *command)
+{
+	switch (nodeTag(command))
+	{
+		case T_RenameStmt:
+			return castNode(RenameStmt, command)->renameType == OBJECT_DATABASE;
+		case T_AlterOwnerStmt:
+			return castNode(AlterOwnerStmt, command)->objectType == OBJECT_DATABASE;
+		case T_ReassignOwnedStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* Tables that were put below another one are watched if that one is. */
 static void
 adopt_attached(AlterTableStmt *command)
@@ -250,6 +267,8 @@ definitions_changed(Node *command, int before)
 		return;
 	if (changes_meaning(command))
 		cx_inval_catalogs();
+	if (changes_database(command))
+		cx_inval_cluster();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;
 	CommandCounterIncrement();

@@ -58,6 +58,13 @@ cx_inval_catalogs(void)
 	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE, CX_COMMAND_DDL, true);
 }
 
+/* Notes that it changes who is who in the cluster. */
+void
+cx_inval_cluster(void)
+{
+	add(CX_CLUSTER, CX_CATALOGS, InvalidOid, CX_SHAPE, CX_COMMAND_DDL, true);
+}
+
 /*
  * Notes a change of a table: CX_ROWS or CX_SHAPE.  Those above it have
  * changed below.
@@ -207,6 +214,7 @@ is_semantic(int cache)
 		case PARAMETERACLOID:
 		case PARAMETERACLNAME:
 		case TABLESPACEOID:
+		case DATABASEOID:		/* owner and name: see cx_ddl */
 			return false;
 		default:
 			return true;
@@ -221,8 +229,7 @@ take_catcache(const SharedInvalCatcacheMsg *message)
 	if (OidIsValid(message->dbId))
 		cx_inval_catalogs();
 	else
-		add(CX_CLUSTER, CX_CATALOGS, InvalidOid, CX_SHAPE, CX_COMMAND_DDL,
-			true);
+		cx_inval_cluster();
 }
 
 /* Whether a relation is one that results are made of, or gone. */

@@ -9,21 +9,20 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "cx_compat.h"
 #include "cx_entry.h"
 #include "cx_functions.h"
 #include "cx_judge.h"
+#include "cx_names.h"
 
 static void
 refuse(CxJudgement *judgement, CxRefusal why, Oid function, const char *what)
@@ -89,43 +88,6 @@ is_name_type(Oid type)
 		type == REGTYPEOID || type == REGTYPEARRAYOID;
 }
 
-/* Whether a value is of a type that only this session has. */
-static bool
-is_of_temporary_type(Node *node)
-{
-	HeapTuple	tuple;
-	Oid			type;
-	bool		result;
-
-	switch (nodeTag(node))
-	{
-		case T_Var:
-		case T_Const:
-		case T_Param:
-		case T_FuncExpr:
-		case T_RowExpr:
-		case T_ArrayExpr:
-		case T_FieldSelect:
-		case T_RelabelType:
-		case T_CoerceViaIO:
-		case T_ArrayCoerceExpr:
-		case T_ConvertRowtypeExpr:
-		case T_CoerceToDomain:
-			type = exprType(node);
-			break;
-		default:
-			return false;
-	}
-	if (type < FirstNormalObjectId)
-		return false;
-	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 static bool
 is_current_schema(Node *node)
 {
@@ -142,7 +104,7 @@ judge_expression(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (judgement->temporary && is_of_temporary_type(node))
+	if (judgement->temporary && cx_names_is_private_value(node))
 		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type");
 	(void) check_functions_in_node(node, judge_function, judgement);
 	if (IsA(node, FuncExpr) &&

@@ -1,6 +1,7 @@
 /*
  * cx_names.c
- *	  Do temporary relations and types of this session hide others?
+ *	  Do temporary relations and types of this session hide others?  Does a
+ *	  query use any?
  *
  * They come first in every search path, so a query may read them in place of
  * what other sessions read under the same name.  Which names a query uses is
@@ -14,6 +15,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -21,6 +23,7 @@
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/catcache.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -142,3 +145,80 @@ cx_names_version(void)
 {
 	return cx_names_hidden() ? version : 0;
 }
+
+/* ---- what belongs to this session ---- */
+
+static bool
+is_private_type(Oid type)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (type < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/* Whether a value is of a type in a temporary schema. */
+bool
+cx_names_is_private_value(Node *node)
+{
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_FuncExpr:
+		case T_RowExpr:
+		case T_ArrayExpr:
+		case T_FieldSelect:
+		case T_RelabelType:
+		case T_CoerceViaIO:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_CoerceToDomain:
+			return is_private_type(exprType(node));
+		default:
+			return false;
+	}
+}
+
+static bool
+is_private_function(Oid function, void *context)
+{
+	return isAnyTempNamespace(get_func_namespace(function));
+}
+
+static bool
+find_private(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, find_private, context, 0);
+	return cx_names_is_private_value(node) ||
+		check_functions_in_node(node, is_private_function, context) ||
+		expression_tree_walker(node, find_private, context);
+}
+
+/*
+ * Whether a query names functions or types of a temporary schema, which
+ * planning may turn into constants.
+ */
+bool
+cx_names_is_private(Query *query)
+{
+	Oid			schema;
+	Oid			toast;
+
+	GetTempNamespaceState(&schema, &toast);
+	return OidIsValid(schema) && find_private((Node *) query, NULL);
+}
+
+/* How many queries that are private have been run. */
+uint64		cx_names_private_runs = 0;

@@ -5,6 +5,12 @@
 #ifndef CX_NAMES_H
 #define CX_NAMES_H
 
+#include "nodes/parsenodes.h"
+
+extern uint64 cx_names_private_runs;
+
+extern bool cx_names_is_private_value(Node *node);
+extern bool cx_names_is_private(Query *query);
 extern int	cx_names_count(int cache, const char *name);
 extern bool cx_names_hidden(void);
 extern uint64 cx_names_version(void);

@@ -41,6 +41,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "cx_names.h"
 #include "cx_plan.h"
 #include "cx_settings.h"
 
@@ -66,6 +67,7 @@ struct CxPlan
 	SPIPlanPtr	spi;
 	Oid		   *types;			/* of the parameters */
 	int			ntypes;
+	bool		is_private;		/* uses what only this session has */
 	int			pins;
 	bool		listed;			/* in the table; else freed when unpinned */
 };
@@ -316,6 +318,7 @@ infer_types(CxPlan *plan, const char *source)
 	query = parse_analyze_varparams(raw, source, &types, &ntypes, NULL);
 	error_context_stack = callback.previous;
 
+	plan->is_private = cx_names_is_private(query);
 	refuse_writes((Node *) query, unconstify(char *, noun(kind)));
 	if (kind == CX_PLAN_EXPRESSION && query->hasTargetSRFs)
 		ereport(ERROR,
@@ -552,6 +555,8 @@ cx_plan_execute(const CxPlan *plan, Datum first, bool first_isnull,
 	SPIExecuteOptions options = {0};
 	int			result;
 
+	if (plan->is_private)
+		cx_names_private_runs++;
 	options.params = fill_params(plan, first, first_isnull, params);
 	options.read_only = true;
 	options.must_return_tuples = true;
