@@ -234,7 +234,7 @@ COMMENT ON FUNCTION cachex.unwatch(regclass) IS
 
 CREATE FUNCTION cachex.function_use(function regprocedure,
 	OUT cacheable boolean, OUT reason text, OUT because_of regprocedure)
-RETURNS record LANGUAGE C STABLE STRICT PARALLEL SAFE
+RETURNS record LANGUAGE C STABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'cachex_function_use';
 COMMENT ON FUNCTION cachex.function_use(regprocedure) IS 'whether an exact cache may keep a result that calls the function; if not, why and because of which function';
 

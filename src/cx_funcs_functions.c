@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "cx_functions.h"
+#include "cx_preload.h"
 
 PG_FUNCTION_INFO_V1(cachex_function_use);
 
@@ -42,11 +43,15 @@ Datum
 cachex_function_use(PG_FUNCTION_ARGS)
 {
 	CxFunctionUse use = {0};
-	CxFunctionVerdict verdict = cx_functions_judge(PG_GETARG_OID(0), &use);
+	CxFunctionVerdict verdict;
 	TupleDesc	desc;
 	Datum		values[USE_NCOLS] = {0};
 	bool		nulls[USE_NCOLS] = {false};
 
+	CX_REQUIRE_PRELOAD();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	verdict = cx_functions_judge(PG_GETARG_OID(0), &use);
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE ||
 		desc->natts > USE_NCOLS)
 		elog(ERROR, "function_use is declared with other columns");

@@ -99,7 +99,10 @@ wait_for("SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'",
 as('alice', "SELECT cachex.warm('c')");
 is(error_of("current_setting('work_mem') || current_setting('search_path')"),
 	'none', 'another warmer of the same worker');
-is(as('alice', "SELECT cachex.get('c', 'k$n')"),
+# what read settings answers under these settings only
+is(as('alice', "SELECT cachex.get('c', 'k$n')"), '', 'read settings');
+is(as('alice', "SET search_path = pg_catalog, pg_temp;
+	SELECT cachex.get('c', 'k$n')"),
 	'"4MBpg_catalog, pg_temp"', 'finds none of them');
 
 # ---- who may name a query ----
