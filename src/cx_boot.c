@@ -24,7 +24,6 @@
 #include "cx_boot.h"
 #include "cx_compat.h"
 #include "cx_gens.h"
-#include "cx_view.h"
 
 #define MAX_HOLDS 4096
 
@@ -160,7 +159,8 @@ all_over(void)
 
 /*
  * Whether a snapshot with this xmin may use the cache.  Not to be called in
- * recovery, nor with an LWLock held.
+ * recovery, nor with an LWLock held.  May raise an error (memory) at the first
+ * use.
  */
 bool
 cx_boot_admits(uint64 xmin)
@@ -174,8 +174,8 @@ cx_boot_admits(uint64 xmin)
 }
 
 /*
- * Has everybody wait for a transaction's end.  Returns false when there is no
- * room.  xid: the caller's own, before it is prepared.
+ * Holds a transaction: until its end nobody uses the cache.  Returns false
+ * when there is no room.  May raise an error at the first use.  xid: the caller's own, before it is prepared.
  */
 bool
 cx_boot_hold(uint64 xid)
@@ -201,7 +201,7 @@ cx_boot_hold(uint64 xid)
 	return ok;
 }
 
-/* How many transactions are waited for. */
+/* How many transactions are held. */
 int
 cx_boot_count(void)
 {

@@ -9,7 +9,7 @@
 #define CX_BUG_H
 
 #define CX_BUG_NO_MARK			1	/* no mark before the commit */
-#define CX_BUG_LATE_MARK		2	/* marks when others can see it */
+#define CX_BUG_MARK_AFTER		2	/* marks when others can see it */
 #define CX_BUG_UNCOMPARED		3	/* resolved writers are not compared */
 #define CX_BUG_NO_BUMP			4	/* generations do not move */
 #define CX_BUG_NO_FLOOR			5	/* what lost its place is forgotten */

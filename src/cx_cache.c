@@ -9,14 +9,13 @@
  * loader runs; every dependency must admit the snapshot, and none may have a
  * later generation; then it is linked.  src/README.md says why this is exact.
  *
- * Locking: none on entry or return.
+ * Locking: none of cachex's on entry or return.
  */
 #include "postgres.h"
 
 #include <time.h>
 
 #include "access/xact.h"
-#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/inval.h"
@@ -104,7 +103,11 @@ all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id,
 		if (!cx_deps_admits(&ask->view, dep))
 			return false;
 	}
-	/* a pattern names keys that were not there as well */
+
+	/*
+	 * A pattern names keys that were not there as well.  Asked as a group, so
+	 * that one in doubt and unseen is no objection.
+	 */
 	dep.id = cx_key_of_fills(cache->deps);
 	return cx_deps_admits(&ask->view, dep) &&
 		(reads == NULL || cx_reads_admit(&ask->view, reads));
@@ -263,7 +266,9 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
  * CX_HIT and CX_NEGATIVE: hit is filled, to be released with
  * cx_store_release; it holds the value of at most CX_SMALL_VALUE bytes, or the
  * slot, or (whole) the slot in any case.  CX_DEAD: only the plain fields of
- * hit are.  Counts nothing.  Raises no error of its own.
+ * hit are.  Counts nothing.  For an exact entry it reads catalogs, which may
+ * raise an error, and in REPEATABLE READ locks the relations until the end of
+ * the transaction; it waits for none.
  */
 CxStatus
 cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
@@ -312,6 +317,8 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 /*
  * The generation of an entry that is to be filled: to be drawn before its
  * loader is even planned, so that whatever moves meanwhile makes it dead.
+ * For an exact cache it drops the session's cached plans when the database's
+ * catalogs, or what temporary names hide, have changed since the last time.
  */
 uint64
 cx_cache_begin_fill(bool exact)
@@ -324,11 +331,11 @@ cx_cache_begin_fill(bool exact)
 
 	/* what moved a generation before has sent its messages before */
 	AcceptInvalidationMessages();
+	if (!exact)
+		return gen;
 	/* plans may be valid and yet not what planning would find now */
 	catalogs = cx_rels_gen(cx_rels_id(MyDatabaseId, CX_CATALOGS),
 						   CX_ASPECT(CX_SHAPE));
-	if (!exact)
-		return gen;
 	names = cx_names_version();
 	if (catalogs != planned || names != planned_names)
 		ResetPlanCache();

@@ -12,7 +12,6 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "cx_cache.h"
@@ -22,7 +21,6 @@
 #include "cx_like.h"
 #include "cx_make.h"
 #include "cx_scan.h"
-#include "cx_wake.h"
 
 /* ---- staging ---- */
 
@@ -42,7 +40,7 @@ add_write(const CxAsk *ask)
 	op->u.write.fills_id = cx_key_of_fills(ask->cache->deps);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
-	cx_commit_mark_if_late(op);
+	cx_commit_mark_if_ending(op);
 	return op;
 }
 
@@ -180,7 +178,7 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	op->cause = cause;
 	op->command = cause_command;
 	op->u.gen = gen;
-	cx_commit_mark_if_late(op);
+	cx_commit_mark_if_ending(op);
 }
 
 /* A key that a pattern finds when the marks are set, which sets its own. */
@@ -191,7 +189,7 @@ add_matched(uint64 id, int cache)
 
 	op->cache = (uint16) cache;
 	op->u.matched = id;
-	cx_commit_mark_if_late(op);
+	cx_commit_mark_if_ending(op);
 }
 
 /* The key, in every scope and for every role. */
@@ -293,7 +291,7 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	op->cache = (uint16) cache->number;
 	op->u.like.deps = cache->deps;
 	op->u.like.pattern = copy;
-	cx_commit_mark_if_late(op);
+	cx_commit_mark_if_ending(op);
 	return match_keys(op->cache, cache->deps, pattern, false);
 }
 
@@ -305,7 +303,7 @@ void
 cx_cache_table_written(Oid rel, char command)
 {
 	cx_inval_table(rel, CX_ROWS, command, false);
-	cx_commit_mark_writes_if_late();
+	cx_commit_mark_writes_if_ending();
 }
 
 /* invalidate_table(): all that was read from a table goes. */
@@ -315,7 +313,7 @@ cx_cache_invalidate_table(Oid rel)
 	(void) GetTopTransactionId();
 	cx_inval_table(rel, CX_ROWS, CX_COMMAND_CALL, false);
 	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_CALL, false);
-	cx_commit_mark_writes_if_late();
+	cx_commit_mark_writes_if_ending();
 }
 
 /* A row of cachex.cache_definition changes with this transaction. */

@@ -41,7 +41,7 @@ struct CxCollector
 	List	   *rels;			/* OIDs */
 	List	   *settings;		/* char * */
 	List	   *started;		/* QueryDesc *, those whose plans were seen */
-	uint64		private_runs;	/* cx_names_private_runs at first */
+	uint64		temporary_runs; /* cx_names_temporary_runs at first */
 	MemoryContext context;
 };
 
@@ -257,7 +257,7 @@ cx_collect_begin(bool exact)
 
 	c->context = context;
 	c->exact = exact;
-	c->private_runs = cx_names_private_runs;
+	c->temporary_runs = cx_names_temporary_runs;
 	c->snapshot.xmin = snapshot->xmin;
 	c->snapshot.xmax = snapshot->xmax;
 	c->snapshot.xcnt = snapshot->xcnt;
@@ -378,16 +378,16 @@ list_settings(const CxCollector *c, CxReads *reads)
 }
 
 /*
- * Ends it, and says what was read.  Returns why an exact cache must not keep
- * the result; then (and for too many relations anywhere) reads->known is
- * false.  The collector lives on for cx_collect_culprit().
+ * Ends it, and says what was read.  Returns why the result must not be kept,
+ * by an exact cache or (too many relations or settings) by any; then
+ * reads->known is false.  The collector lives on for cx_collect_culprit().
  */
 CxRefusal
 cx_collect_end(CxCollector *c, CxReads *reads)
 {
 	cx_collect_abandon(c);
 	memset(reads, 0, offsetof(CxReads, rel));
-	if (c->exact && c->private_runs != cx_names_private_runs)
+	if (c->exact && c->temporary_runs != cx_names_temporary_runs)
 		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "temporary types or functions");
 	if (c->refusal == CX_NOT_REFUSED && !list_relations(c, reads))
 		refuse(c, CX_TOO_MANY_RELATIONS, InvalidOid, NULL);

@@ -87,11 +87,14 @@ cx_commit_mark(CxOp *op)
 	op->marked = true;
 }
 
-/* The same for a relation. */
+/*
+ * The same for a relation.  Raises an error where a prepared transaction
+ * finds neither a place for a late mark nor room among those held.
+ */
 static void
 mark_write(CxWrite *write)
 {
-	if (CX_BUG_IS(CX_BUG_NO_MARK) || CX_BUG_IS(CX_BUG_LATE_MARK))
+	if (CX_BUG_IS(CX_BUG_NO_MARK) || CX_BUG_IS(CX_BUG_MARK_AFTER))
 		write->marked = true;
 	else if (cx_deps_mark(dep_of_write(write), xid_of_write(write)))
 		write->marked = true;
@@ -104,7 +107,7 @@ mark_write(CxWrite *write)
 
 /* The writes that have no mark yet, when the others have been given theirs. */
 void
-cx_commit_mark_writes_if_late(void)
+cx_commit_mark_writes_if_ending(void)
 {
 	if (!ending)
 		return;
@@ -132,7 +135,7 @@ cx_commit_mark_writes(void)
  * were set: then the mark is set at once.
  */
 void
-cx_commit_mark_if_late(CxOp *op)
+cx_commit_mark_if_ending(CxOp *op)
 {
 	if (ending && !begun)
 		cx_commit_begin(false);
@@ -361,7 +364,7 @@ resolve_writes(bool late, uint64 latest)
 			cx_rels_bump(dep_of_write(write).id, write->aspect);
 			continue;
 		}
-		if (CX_BUG_IS(CX_BUG_LATE_MARK))
+		if (CX_BUG_IS(CX_BUG_MARK_AFTER))
 			(void) cx_deps_mark(dep_of_write(write), xid_of_write(write));
 		cx_deps_resolve(dep_of_write(write), xid_of_write(write), latest);
 		cx_notes_put(cx_rels_id(write->db, write->rel), &note);
@@ -491,7 +494,7 @@ cx_cache_after_abort(void)
 		CxWrite    *write = cx_writes_get(i);
 
 		if (write->marked && !CX_BUG_IS(CX_BUG_NO_MARK) &&
-			!CX_BUG_IS(CX_BUG_LATE_MARK))
+			!CX_BUG_IS(CX_BUG_MARK_AFTER))
 			cx_deps_unmark(dep_of_write(write), xid_of_write(write));
 	}
 	if (begun && !prepared)

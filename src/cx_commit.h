@@ -10,9 +10,9 @@
 
 extern void cx_commit_begin(bool prepare);
 extern void cx_commit_mark(CxOp *op);
-extern void cx_commit_mark_if_late(CxOp *op);
+extern void cx_commit_mark_if_ending(CxOp *op);
 extern void cx_commit_mark_writes(void);
-extern void cx_commit_mark_writes_if_late(void);
+extern void cx_commit_mark_writes_if_ending(void);
 extern void cx_commit_unstage(CxOp *op);
 
 #endif							/* CX_COMMIT_H */

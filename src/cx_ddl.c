@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -19,7 +18,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_trigger.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -27,13 +26,13 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "cx_cache.h"
 #include "cx_compat.h"
 #include "cx_ddl.h"
 #include "cx_inval.h"
 #include "cx_launcher.h"
+#include "cx_names.h"
 #include "cx_preload.h"
 #include "cx_watch.h"
 #include "cx_watch_bare.h"
@@ -44,27 +43,13 @@ static ProcessUtility_hook_type prev_process_utility = NULL;
 
 /* ---- objects ---- */
 
-static bool
-is_temporary_type(Oid type)
-{
-	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-	bool		result = false;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		result = isAnyTempNamespace(((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-		ReleaseSysCache(tuple);
-	}
-	return result;
-}
-
 /* Whether a type is more than a table's row, which goes with its table. */
 static bool
 is_type_of_its_own(Oid type)
 {
 	Oid			rel = get_typ_typrelid(type);
 
-	if (is_temporary_type(type))
+	if (cx_names_is_temporary_type(type))
 		return false;
 
 	/* a composite type's relation is dropped before it */

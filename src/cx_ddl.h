@@ -1,6 +1,7 @@
 /*
  * cx_ddl.h
- *	  What cachex does when objects are dropped and databases are changed.
+ *	  Hooks on DDL: what it means for cached results, for watches and for
+ *	  databases.
  */
 #ifndef CX_DDL_H
 #define CX_DDL_H

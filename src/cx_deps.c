@@ -339,6 +339,8 @@ judge_locked(const CxView *view, const Line *line, CxDep dep, uint64 *late)
 			if ((xid & CX_XID_PREPARED) == 0 ||
 				TransactionIdIsCurrentTransactionId((TransactionId) xid))
 				return REFUSED;
+			if ((xid & CX_XID_LATE) && dep.kind != CX_DEP_RELATION)
+				return REFUSED; /* another one's, with the same hash */
 			if (xid & CX_XID_LATE)
 				*late = xid & ~CX_XID_FLAGS;
 			return PREPARED_SEEN;
@@ -358,6 +360,10 @@ judge_locked(const CxView *view, const Line *line, CxDep dep, uint64 *late)
  * tell of: none of them unseen, none seen but still in doubt.  Only then may
  * an entry be served, or what the snapshot shows be stored.  To be asked
  * after the entry was read and before its generations are compared.
+ *
+ * For CX_DEP_IDENTITY and CX_DEP_FILLS the caller may hold a partition of the
+ * table; for any other kind no LWLock, since a prepared late writer is looked
+ * up in the lock manager.
  */
 bool
 cx_deps_admits(const CxView *view, CxDep dep)
@@ -433,7 +439,7 @@ cx_deps_end(void)
  * Puts xid in doubt for dep: before the transaction can be seen.  A prepared
  * one carries CX_XID_PREPARED and may displace a resolved member only.
  * Returns false when a prepared one with CX_XID_LATE has found no place: then
- * it has no mark, and must be waited for (cx_boot_hold).
+ * it has no mark, and has to be held (cx_boot_hold).
  */
 bool
 cx_deps_mark(CxDep dep, uint64 xid)

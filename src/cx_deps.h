@@ -3,8 +3,7 @@
  *	  Generations of what entries depend on, and the writers that move them.
  *
  * A dependency is a key, a tag, a scope, a cache, a cache's fills, or a
- * relation.  Each
- * has a generation; an entry is dead as soon as one of its dependencies has a
+ * relation.  Each has a generation; an entry is dead as soon as one of its dependencies has a
  * later one than the entry's own.  Beside the generations stand the
  * transactions that move them: in doubt from just before their commit, then
  * remembered until they are forgotten in a way that errs towards a miss.
@@ -23,8 +22,10 @@ typedef enum CxDepKind
 	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
 	CX_DEP_CACHE,				/* generation in the registry: exact */
 	CX_DEP_IDENTITY,			/* writers only: they replace the entry */
-	CX_DEP_FILLS,				/* of a cache, moved by patterns; hits do not
-								 * ask, and for fills none may be in doubt */
+	CX_DEP_FILLS,				/* of a cache, moved by patterns.  Hits and a
+								 * fill's first question ask it as
+								 * CX_DEP_GROUP; a fill's last one as this:
+								 * then none may be in doubt */
 	CX_DEP_RELATION				/* a generation for each aspect (cx_rels) */
 } CxDepKind;
 

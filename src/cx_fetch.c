@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "cx_collect.h"
@@ -116,9 +115,13 @@ answers(const CxFetch *f, const CxHit *hit)
 	return false;
 }
 
-static const CxReads no_reads;
+static const CxReads no_reads;	/* of a ttl cache nothing helps */
 
-/* Looks the key up, and counts; true: the answer is in hit, to be released. */
+/*
+ * Looks the key up, and counts; true: the answer is in hit, to be released.
+ * Sets old_gen and frequency of what is in the way; without a cache to read,
+ * mode becomes CX_FETCH_BYPASS.
+ */
 bool
 cx_fetch_find(CxFetch *f, CxHit *hit)
 {
@@ -222,6 +225,13 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	f->refusal = cx_collect_end(collector, &f->reads);
 	if (f->refusal != CX_NOT_REFUSED && f->exact)
 		announce(f, collector);
+}
+
+/* What a refusal is counted as. */
+CxCounter
+cx_fetch_counter(CxRefusal refusal)
+{
+	return refusals[refusal].counter;
 }
 
 /*

@@ -7,13 +7,11 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
-#include "common/hashfn.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "cx_counters.h"
 #include "cx_fetch.h"
 #include "cx_put.h"
 #include "cx_read.h"

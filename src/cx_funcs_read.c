@@ -14,7 +14,6 @@
 #include "utils/timestamp.h"
 
 #include "cx_counters.h"
-#include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"

@@ -122,6 +122,10 @@ walk_node(Node *node, void *context)
 		return false;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, walk_node, context, 0);
+	/* what it names is compared only where a plan shows it */
+	if (IsA(node, SQLValueFunction) &&
+		((SQLValueFunction *) node)->op == SVFOP_CURRENT_SCHEMA)
+		blame(walk, CX_FUNCTION_UNKNOWN, F_CURRENT_SCHEMA);
 	if (IsA(node, SQLValueFunction) &&
 		((SQLValueFunction *) node)->op == SVFOP_SESSION_USER)
 		walk->use.settings = add_setting(walk->use.settings,
@@ -388,7 +392,7 @@ ask_all(Walk *walk, Oid function)
 	reach(walk, function);
 	for (i = 0; i < list_length(walk->reached); i++)
 	{
-		/* not only to the first bad one: settings are wanted in any case */
+		/* on after a bad one: a ttl cache keeps the result and wants settings */
 		CHECK_FOR_INTERRUPTS();
 		ask(walk, list_nth_oid(walk->reached, i));
 	}

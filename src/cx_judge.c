@@ -104,7 +104,7 @@ judge_expression(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
-	if (judgement->temporary && cx_names_is_private_value(node))
+	if (judgement->temporary && cx_names_is_temporary_value(node))
 		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type");
 	(void) check_functions_in_node(node, judge_function, judgement);
 	if (IsA(node, FuncExpr) &&
@@ -284,7 +284,7 @@ judge_other(Plan *plan, CxJudgement *judgement)
 static void
 judge_node(Plan *plan, CxJudgement *judgement)
 {
-	/* on after a refusal too: settings are wanted in any case */
+	/* on after a refusal: a ttl cache keeps the result and wants settings */
 	if (plan == NULL)
 		return;
 	check_stack_depth();

@@ -191,20 +191,6 @@ cx_launcher_hold_database(Oid db)
 	cx_visits_wait(db);
 }
 
-/* Ends the current transaction's hold early. */
-void
-cx_launcher_unhold_database(Oid db)
-{
-	for (int i = 0; i < ninterests; i++)
-	{
-		if (interests[i].db == db && interests[i].held)
-		{
-			interests[i].held = false;
-			cx_visits_release(db);
-		}
-	}
-}
-
 /* Whether cachex.databases names a database. */
 bool
 cx_launcher_serves(const char *database)

@@ -13,7 +13,6 @@ extern void cx_launcher_register(void);
 
 extern void cx_launcher_ask_at_commit(Oid db);
 extern void cx_launcher_hold_database(Oid db);
-extern void cx_launcher_unhold_database(Oid db);
 extern bool cx_launcher_serves(const char *database);
 
 pg_noreturn extern PGDLLEXPORT void cx_launcher_main(Datum main_arg);

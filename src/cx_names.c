@@ -148,8 +148,9 @@ cx_names_version(void)
 
 /* ---- what belongs to this session ---- */
 
-static bool
-is_private_type(Oid type)
+/* Whether a type is in a temporary schema. */
+bool
+cx_names_is_temporary_type(Oid type)
 {
 	HeapTuple	tuple;
 	bool		result;
@@ -166,7 +167,7 @@ is_private_type(Oid type)
 
 /* Whether a value is of a type in a temporary schema. */
 bool
-cx_names_is_private_value(Node *node)
+cx_names_is_temporary_value(Node *node)
 {
 	switch (nodeTag(node))
 	{
@@ -182,28 +183,28 @@ cx_names_is_private_value(Node *node)
 		case T_ArrayCoerceExpr:
 		case T_ConvertRowtypeExpr:
 		case T_CoerceToDomain:
-			return is_private_type(exprType(node));
+			return cx_names_is_temporary_type(exprType(node));
 		default:
 			return false;
 	}
 }
 
 static bool
-is_private_function(Oid function, void *context)
+is_temporary_function(Oid function, void *context)
 {
 	return isAnyTempNamespace(get_func_namespace(function));
 }
 
 static bool
-find_private(Node *node, void *context)
+find_temporary(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, find_private, context, 0);
-	return cx_names_is_private_value(node) ||
-		check_functions_in_node(node, is_private_function, context) ||
-		expression_tree_walker(node, find_private, context);
+		return query_tree_walker((Query *) node, find_temporary, context, 0);
+	return cx_names_is_temporary_value(node) ||
+		check_functions_in_node(node, is_temporary_function, context) ||
+		expression_tree_walker(node, find_temporary, context);
 }
 
 /*
@@ -211,14 +212,14 @@ find_private(Node *node, void *context)
  * planning may turn into constants.
  */
 bool
-cx_names_is_private(Query *query)
+cx_names_is_temporary(Query *query)
 {
 	Oid			schema;
 	Oid			toast;
 
 	GetTempNamespaceState(&schema, &toast);
-	return OidIsValid(schema) && find_private((Node *) query, NULL);
+	return OidIsValid(schema) && find_temporary((Node *) query, NULL);
 }
 
-/* How many queries that are private have been run. */
-uint64		cx_names_private_runs = 0;
+/* How many queries with temporary functions or types have been run. */
+uint64		cx_names_temporary_runs = 0;

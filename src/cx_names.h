@@ -7,10 +7,11 @@
 
 #include "nodes/parsenodes.h"
 
-extern uint64 cx_names_private_runs;
+extern uint64 cx_names_temporary_runs;
 
-extern bool cx_names_is_private_value(Node *node);
-extern bool cx_names_is_private(Query *query);
+extern bool cx_names_is_temporary_type(Oid type);
+extern bool cx_names_is_temporary_value(Node *node);
+extern bool cx_names_is_temporary(Query *query);
 extern int	cx_names_count(int cache, const char *name);
 extern bool cx_names_hidden(void);
 extern uint64 cx_names_version(void);

@@ -7,7 +7,6 @@
  */
 #include "postgres.h"
 
-#include "storage/shmem.h"
 #include "storage/spin.h"
 
 #include "cx_notes.h"

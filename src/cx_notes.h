@@ -1,13 +1,13 @@
 /*
  * cx_notes.h
- *	  Who changed a table or a tag last, for those who want to know.
+ *	  Who changed a table or a tag last.  For people only: nothing is decided by
+ *	  it.  Prepared transactions leave no note.
  */
 #ifndef CX_NOTES_H
 #define CX_NOTES_H
 
 #include "datatype/timestamp.h"
 
-#define CX_COMMAND_NONE '\0'
 #define CX_COMMAND_INSERT 'i'
 #define CX_COMMAND_UPDATE 'u'
 #define CX_COMMAND_DELETE 'd'

@@ -67,7 +67,7 @@ struct CxPlan
 	SPIPlanPtr	spi;
 	Oid		   *types;			/* of the parameters */
 	int			ntypes;
-	bool		is_private;		/* uses what only this session has */
+	bool		is_temporary;	/* uses what only this session has */
 	int			pins;
 	bool		listed;			/* in the table; else freed when unpinned */
 };
@@ -318,7 +318,7 @@ infer_types(CxPlan *plan, const char *source)
 	query = parse_analyze_varparams(raw, source, &types, &ntypes, NULL);
 	error_context_stack = callback.previous;
 
-	plan->is_private = cx_names_is_private(query);
+	plan->is_temporary = cx_names_is_temporary(query);
 	refuse_writes((Node *) query, unconstify(char *, noun(kind)));
 	if (kind == CX_PLAN_EXPRESSION && query->hasTargetSRFs)
 		ereport(ERROR,
@@ -555,8 +555,8 @@ cx_plan_execute(const CxPlan *plan, Datum first, bool first_isnull,
 	SPIExecuteOptions options = {0};
 	int			result;
 
-	if (plan->is_private)
-		cx_names_private_runs++;
+	if (plan->is_temporary)
+		cx_names_temporary_runs++;
 	options.params = fill_params(plan, first, first_isnull, params);
 	options.read_only = true;
 	options.must_return_tuples = true;

@@ -4,7 +4,8 @@
  *
  * An exact entry stands and falls with the rows and the shape of what was
  * read, with the database's catalogs and the cluster's roles; any other one
- * with the shape of its relations and with the roles.
+ * with the shape of its relations, with the roles, and with what moves when one
+ * transaction has changed too many tables to tell them apart.
  *
  * Locking: none of cachex's on entry or return.
  */
@@ -89,7 +90,10 @@ cx_reads_moved_since(const CxReads *reads, uint64 gen)
 	return false;
 }
 
-/* Whether this transaction itself may have changed what was read. */
+/*
+ * Whether this transaction may have changed what was read; after a definition
+ * that is anything.
+ */
 bool
 cx_reads_own(const CxReads *reads)
 {

@@ -83,7 +83,7 @@ cx_rels_gen(uint64 id, uint8 aspects)
 	return latest;
 }
 
-/* Moves the generation of an aspect. */
+/* Moves the generation of an aspect. The caller holds the partition of id. */
 void
 cx_rels_bump(uint64 id, CxAspect aspect)
 {
@@ -96,7 +96,10 @@ cx_rels_bump(uint64 id, CxAspect aspect)
 	pg_atomic_write_u64(&cell->gen[aspect], cx_gens_next());
 }
 
-/* How often changes of others counted as changes of this one, or its theirs. */
+/*
+ * How often the cell's owner changed: then a change of one counted as a change
+ * of the other.
+ */
 uint64
 cx_rels_collisions(uint64 id)
 {

@@ -46,6 +46,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_collect.h"
+#include "cx_fetch.h"
 #include "cx_guc.h"
 #include "cx_loader.h"
 #include "cx_plan.h"
@@ -243,6 +244,7 @@ typedef struct Run
 	const char *cache;
 	double		cost_us;		/* of one row */
 	uint64		gen;			/* from before it */
+	CxRefusal	refusal;
 	CxReads		reads;
 } Run;
 
@@ -270,6 +272,12 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	cx_cache_ask(&ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
 				 scope ? VARDATA_ANY(scope) : NULL,
 				 scope ? VARSIZE_ANY_EXHDR(scope) : 0);
+	if (run->refusal != CX_NOT_REFUSED)
+	{
+		if (cache->number >= 0)
+			cx_counters_add(cache->number, cx_fetch_counter(run->refusal), 1);
+		return false;
+	}
 	if (!cx_put_make_entry(&entry, cache, &value, &life))
 		return false;
 	entry.manual = true;
@@ -351,7 +359,7 @@ run_query(const CxWarmer *w)
 	collector = cx_collect_begin(cache->exact);
 	prepare(w->query, &prepared);
 	rows = gather(&prepared, &run.cost_us);
-	(void) cx_collect_end(collector, &run.reads);
+	run.refusal = cx_collect_end(collector, &run.reads);
 	n = store_rows(&run, rows, &prepared);
 	tuplestore_end(rows);
 	SPI_finish();

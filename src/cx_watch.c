@@ -466,8 +466,9 @@ row_as_it_is(TriggerData *data)
 }
 
 /*
- * on_change('cache', '{keys}', '{tags}', 'action', '{columns}'), or before a
- * statement, or without arguments: on_change()
+ * on_change('cache', '{keys}', '{tags}', 'action', '{columns}') after a
+ * change: of a watch.  on_change() without arguments, before it: exact caches
+ * follow the table.
  */
 Datum
 cachex_on_change(PG_FUNCTION_ARGS)

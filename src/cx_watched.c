@@ -102,29 +102,33 @@ is_table_watched(Oid relid, bool subscribed)
 	return result;
 }
 
-/* Whether a session has put a temporary table below, for itself alone. */
-static bool
-has_temporary_child(Oid relid)
+/* A table that a session has put below, for itself alone, or InvalidOid. */
+static Oid
+temporary_child(Oid relid)
 {
 	ListCell   *lc;
 
 	foreach(lc, find_inheritance_children(relid, NoLock))
 	{
 		if (get_rel_persistence(lfirst_oid(lc)) == RELPERSISTENCE_TEMP)
-			return true;
+			return lfirst_oid(lc);
 	}
-	return false;
+	return InvalidOid;
 }
 
 static CxRefusal
 judge_table(Oid relid, const char **culprit)
 {
 	const Oid  *above;
-	int			n = cx_lineage_above(relid, &above);
+	int			n;
 	bool		subscribed = cx_watched_is_subscribed(relid);
+	Oid			child = temporary_child(relid);
 
-	if (has_temporary_child(relid))
+	if (OidIsValid(child))
+	{
+		*culprit = get_rel_name(child);
 		return CX_UNKNOWN_RELATION;
+	}
 	n = cx_lineage_above(relid, &above);
 
 	/* a subscription to a partitioned table writes to its partitions */
@@ -132,6 +136,7 @@ judge_table(Oid relid, const char **culprit)
 		subscribed = cx_watched_is_subscribed(above[i]);
 	if (!is_table_watched(relid, subscribed))
 		return CX_UNWATCHED;
+	/* again: above is valid until the next call */
 	n = cx_lineage_above(relid, &above);
 	for (int i = 0; i < n; i++)
 	{
@@ -146,7 +151,8 @@ judge_table(Oid relid, const char **culprit)
 
 /*
  * Whether an exact cache may keep what was read from a relation; *culprit is
- * the name of the one that is in the way, or NULL.
+ * the name of the relation, or of the one above or below it that is in the
+ * way; NULL when it is gone.
  */
 CxRefusal
 cx_watched_judge(Oid relid, const char **culprit)

@@ -19,17 +19,18 @@ typedef struct CxWrite
 	uint8		aspect;
 	char		command;
 	bool		late;			/* takes effect when the locks are released */
-	bool		created;		/* rel is new: its name may hide another */
+	bool		created;		/* rel is new: its name may hide another; it
+								 * gets no mark */
 	bool		marked;			/* its mark stands and is to be resolved */
 } CxWrite;
 
-extern bool cx_writes_any;
+extern bool cx_writes_any;		/* the list is not empty */
 extern bool cx_writes_ddl;		/* the transaction has changed definitions */
 
 extern CxWrite *cx_writes_add(const CxWrite *write);
 extern bool cx_writes_own(Oid rel, uint8 aspects);
 extern int	cx_writes_count(void);
-extern CxWrite *cx_writes_get(int n);
+extern CxWrite *cx_writes_get(int n);	/* valid until the next add */
 extern void cx_writes_forget(void);
 
 #endif							/* CX_WRITES_H */

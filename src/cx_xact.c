@@ -13,6 +13,7 @@
 
 #include "cx_cache.h"
 #include "cx_collect.h"
+#include "cx_notes.h"
 #include "cx_xact.h"
 
 static void
@@ -61,7 +62,11 @@ subxact_cb(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 	int			level = GetCurrentTransactionNestLevel();
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
+	{
 		cx_collect_caught();
+		/* of a trigger that an error has left */
+		cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
+	}
 	if (event == SUBXACT_EVENT_ABORT_SUB && cx_pending_any)
 		cx_cache_cut(cx_pending_level_start(level));
 	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
