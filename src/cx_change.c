@@ -324,6 +324,7 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
 
 	/* a loader that fetches may get another loader's value from now on */
 	cx_inval_catalogs();
+	cx_commit_refuse_if_preparing(op);
 	op->u.row.id = id;
 	if (limits)
 	{
@@ -354,19 +355,7 @@ static void
 refuse_prepare(void)
 {
 	for (uint32 n = 0; n < cx_pending_count(); n++)
-	{
-		CxOp	   *op = cx_pending_get(n);
-
-		if (op->kind == CX_OP_WRITE)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that has put values into a cache"),
-					 errhint("Invalidate the keys instead: an invalidation takes effect at COMMIT PREPARED.")));
-		if (op->kind != CX_OP_INVALIDATE && op->kind != CX_OP_LIKE)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that has created, altered or dropped a cache")));
-	}
+		cx_commit_refuse_prepare(cx_pending_get(n));
 }
 
 /*

@@ -18,12 +18,14 @@
 #include "cx_cache.h"
 #include "cx_commit.h"
 #include "cx_counters.h"
+#include "cx_inval.h"
 #include "cx_make.h"
 #include "cx_reads.h"
 #include "cx_wake.h"
 
 static bool begun = false;		/* marks may stand */
 static bool ending = false;		/* the callback before the commit has run */
+static bool preparing = false;	/* it was the one before PREPARE */
 static uint64 my_xid = 0;		/* with CX_XID_PREPARED while preparing */
 static bool late_left = false;	/* late writes are still to be resolved */
 
@@ -70,6 +72,7 @@ void
 cx_commit_begin(bool prepare)
 {
 	ending = true;
+	preparing = prepare;
 	if ((!cx_pending_any && !cx_writes_any) || !TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return;
 	my_xid = cx_view_full_xid(GetTopTransactionIdIfAny());
@@ -113,8 +116,21 @@ cx_commit_mark_writes_if_ending(void)
 		return;
 	(void) GetTopTransactionId();
 	if (!begun)
-		cx_commit_begin(false);
+		cx_commit_begin(preparing);
 	cx_commit_mark_writes();
+}
+
+/*
+ * Definitions change when the invalidation messages have been looked at: who
+ * knows what they will be, so all may have changed.
+ */
+void
+cx_commit_define_if_ending(void)
+{
+	if (!ending)
+		return;
+	cx_inval_everything();
+	cx_commit_mark_writes_if_ending();
 }
 
 /* All writes but those of what is new: nobody has read that. */
@@ -130,6 +146,30 @@ cx_commit_mark_writes(void)
 	}
 }
 
+/* Raises an error if an operation cannot wait for COMMIT PREPARED. */
+void
+cx_commit_refuse_prepare(const CxOp *op)
+{
+	if (op->kind == CX_OP_WRITE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has put values into a cache"),
+				 errhint("Invalidate the keys instead: an invalidation takes effect at COMMIT PREPARED.")));
+	if (op->kind != CX_OP_INVALIDATE && op->kind != CX_OP_LIKE &&
+		op->kind != CX_OP_MATCHED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that has created, altered or dropped a cache")));
+}
+
+/* The same for one that comes when the marks have been set. */
+void
+cx_commit_refuse_if_preparing(const CxOp *op)
+{
+	if (ending && preparing)
+		cx_commit_refuse_prepare(op);
+}
+
 /*
  * Another library may change the cache before the commit and after our marks
  * were set: then the mark is set at once.
@@ -137,8 +177,9 @@ cx_commit_mark_writes(void)
 void
 cx_commit_mark_if_ending(CxOp *op)
 {
+	cx_commit_refuse_if_preparing(op);
 	if (ending && !begun)
-		cx_commit_begin(false);
+		cx_commit_begin(preparing);
 	if (begun)
 		cx_commit_mark(op);
 }
@@ -338,6 +379,7 @@ forget(void)
 	cx_writes_forget();
 	begun = false;
 	ending = false;
+	preparing = false;
 	late_left = false;
 	my_xid = 0;
 }

@@ -13,6 +13,9 @@ extern void cx_commit_mark(CxOp *op);
 extern void cx_commit_mark_if_ending(CxOp *op);
 extern void cx_commit_mark_writes(void);
 extern void cx_commit_mark_writes_if_ending(void);
+extern void cx_commit_define_if_ending(void);
+extern void cx_commit_refuse_prepare(const CxOp *op);
+extern void cx_commit_refuse_if_preparing(const CxOp *op);
 extern void cx_commit_unstage(CxOp *op);
 
 #endif							/* CX_COMMIT_H */

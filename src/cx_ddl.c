@@ -28,6 +28,7 @@
 #include "utils/lsyscache.h"
 
 #include "cx_cache.h"
+#include "cx_commit.h"
 #include "cx_compat.h"
 #include "cx_ddl.h"
 #include "cx_inval.h"
@@ -64,10 +65,17 @@ static void
 note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 				int sub_id, void *arg)
 {
+	bool		internal_drop;
+
 	if (access != OAT_POST_CREATE && access != OAT_POST_ALTER &&
 		access != OAT_DROP && access != OAT_TRUNCATE)
 		return;
+	internal_drop = access == OAT_DROP &&
+		(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) != 0;
 	cx_writes_ddl = true;
+	/* temporary tables that end with the transaction go after our marks */
+	if (!internal_drop)
+		cx_commit_define_if_ending();
 	if (class_id == RelationRelationId && access == OAT_POST_CREATE &&
 		sub_id == 0)
 	{
@@ -76,8 +84,7 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 	}
 	else if (class_id == RelationRelationId &&
 			 (sub_id != 0 ||
-			  (access == OAT_DROP &&
-			   (((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) == 0)))
+			  (access == OAT_DROP && !internal_drop)))
 		cx_inval_row_type(object_id);
 	else if (class_id == TypeRelationId &&
 			 (access == OAT_POST_ALTER ||
@@ -282,7 +289,10 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 			GetCommandLogLevel(pstmt->utilityStmt) == LOGSTMT_DDL;
 	}
 	if (defines)
+	{
 		cx_writes_ddl = true;
+		cx_commit_define_if_ending();
+	}
 	/* only for who may do it; the hold ends with the transaction */
 	if (OidIsValid(db) && may_want(pstmt->utilityStmt, db))
 		cx_launcher_hold_database(db);

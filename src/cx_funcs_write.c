@@ -14,6 +14,7 @@
 #include "common/int.h"
 #include "fmgr.h"
 #include "storage/lmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
 #include "utils/snapmgr.h"
@@ -101,7 +102,10 @@ begin_change(Change *c)
 
 	cx_keylock_acquire(c->ask.cache, c->ask.ident.id);
 	while (TransactionIdIsValid(unfinished = look_now(c)))
+	{
+		CHECK_FOR_INTERRUPTS();
 		XactLockTableWait(unfinished, NULL, NULL, XLTW_None);
+	}
 	if (c->status == CX_DEAD)
 		c->status = CX_MISS;
 }

@@ -263,6 +263,15 @@ add_mass(void)
 		true);
 }
 
+/* Notes that this transaction may change any definition there is. */
+void
+cx_inval_everything(void)
+{
+	add_mass();
+	cx_inval_catalogs();
+	cx_inval_cluster();
+}
+
 static void
 take_relcache(const SharedInvalRelcacheMsg *message)
 {

@@ -1,0 +1,65 @@
+/*
+ * late.c
+ *	  A library that writes before a commit or PREPARE, in a callback.
+ *
+ * late_arm(text) gives it SQL, which it runs at the end of the transaction.
+ * Callbacks run in the reverse order of registration: where the library stands
+ * before cachex in shared_preload_libraries, its own runs when that of cachex
+ * has run already.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+PG_FUNCTION_INFO_V1(late_arm);
+
+static char *armed = NULL;		/* in TopTransactionContext */
+
+static void
+run(const char *sql)
+{
+	int			result;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	SPI_connect();
+	result = SPI_execute(sql, false, 0);
+	if (result < 0)
+		elog(ERROR, "late: %s", SPI_result_code_string(result));
+	SPI_finish();
+	PopActiveSnapshot();
+}
+
+static void
+xact_cb(XactEvent event, void *arg)
+{
+	const char *sql = armed;
+
+	armed = NULL;
+	if (sql && (event == XACT_EVENT_PRE_COMMIT ||
+				event == XACT_EVENT_PRE_PREPARE))
+		run(sql);
+}
+
+void
+_PG_init(void)
+{
+	RegisterXactCallback(xact_cb, NULL);
+}
+
+/* late_arm(sql): run this when the transaction is about to end. */
+Datum
+late_arm(PG_FUNCTION_ARGS)
+{
+	armed = MemoryContextStrdup(TopTransactionContext,
+								text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
+}
