@@ -125,7 +125,13 @@ END $f$;
 -- its statement has changed so far; stable: does not.
 CREATE TABLE hist.counter (id int, x bigint);
 INSERT INTO hist.counter SELECT i, 0 FROM generate_series(1, 20) AS i;
-CREATE FUNCTION hist.self_volatile(n bigint) RETURNS bigint VOLATILE LANGUAGE plpgsql AS $f$
+DO $do$
+DECLARE
+    kind text;
+BEGIN
+    FOREACH kind IN ARRAY ARRAY['volatile', 'stable'] LOOP
+        EXECUTE format($create$
+CREATE FUNCTION hist.self_%1$s(n bigint) RETURNS bigint %1$s LANGUAGE plpgsql AS $f$
 DECLARE
     cached text;
     truth text;
@@ -135,24 +141,12 @@ BEGIN
     INTO cached, truth;
     IF cached IS DISTINCT FROM truth THEN
         RAISE EXCEPTION USING ERRCODE = 'HX001', MESSAGE =
-            format('volatile function: cached %s, direct %s', cached, truth);
+            format('%1$s function: cached %%s, direct %%s', cached, truth);
     END IF;
     RETURN n;
-END $f$;
-CREATE FUNCTION hist.self_stable(n bigint) RETURNS bigint STABLE LANGUAGE plpgsql AS $f$
-DECLARE
-    cached text;
-    truth text;
-BEGIN
-    SELECT cachex.fetch('h_self', '0:0', 'SELECT sum(x) AS value FROM hist.counter')::text,
-        (SELECT to_jsonb(sum(x)) FROM hist.counter)::text
-    INTO cached, truth;
-    IF cached IS DISTINCT FROM truth THEN
-        RAISE EXCEPTION USING ERRCODE = 'HX001', MESSAGE =
-            format('stable function: cached %s, direct %s', cached, truth);
-    END IF;
-    RETURN n;
-END $f$;
+END $f$ $create$, kind);
+    END LOOP;
+END $do$;
 
 -- Parents first: watching one may take care of its children.
 SELECT hist.watch(c.oid::regclass)

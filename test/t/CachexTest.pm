@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(new_server start_server add_extension run_seconds session
+our @EXPORT = qw(until_true new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
   is_idle_and_consistent never_crashed memory_used wait_for_memory);
 
@@ -124,6 +124,18 @@ sub pgbench
 sub memory_used
 {
 	return one($_[0], 'SELECT used FROM cachex.memory()');
+}
+
+# Until something is true, as a session sees it.
+sub until_true
+{
+	my ($session, $what) = @_;
+	for (1 .. 5000)
+	{
+		return if $session->must("SELECT $what") eq 't';
+		usleep(2000);
+	}
+	die "never: $what";
 }
 
 # Tries for some seconds until a condition on cachex.memory() holds; the memory

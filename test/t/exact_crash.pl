@@ -40,18 +40,6 @@ sub disconnect_all
 	return;
 }
 
-# Until something is true.
-sub until_true
-{
-	my $what = shift;
-	for (1 .. 5000)
-	{
-		return if $watch->must("SELECT $what") eq 't';
-		usleep(2000);
-	}
-	die "never: $what";
-}
-
 # The cached answer beside the direct one, of the same snapshot.
 sub both
 {
@@ -101,7 +89,7 @@ foreach my $what ('before its commit', 'after its commit', 'prepared', 'with a s
 	my $after = $what eq 'after its commit' ? 1 : 0;
 	hits($sum, $v, "terminated $what: prepared") if $what eq 'prepared';
 	$watch->must("SELECT pg_terminate_backend($pid)");
-	until_true("count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
+	until_true($watch, "count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 	$s->close;
 	hits($sum, $v + $after, "terminated $what");
 	says($old, $sum, $v, "terminated $what: a snapshot of before");
@@ -124,7 +112,7 @@ my $waiter = session($node);
 my ($holder_pid, $waiter_pid) = map { $_->pid } $holder, $waiter;
 $holder->must('BEGIN; UPDATE t SET v = v + 1 WHERE k = 1');
 $waiter->send('UPDATE t SET v = v + 10 WHERE k = 1');
-until_true("wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $waiter_pid");
+until_true($watch, "wait_event_type = 'Lock' FROM pg_stat_activity WHERE pid = $waiter_pid");
 hits($sum, $v, 'while one waits for a row');
 $watch->must("SELECT pg_terminate_backend($holder_pid)");
 $waiter->receive;

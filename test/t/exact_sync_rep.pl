@@ -11,7 +11,6 @@ use lib $FindBin::RealBin;
 use CachexTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
 
 my $node = start_server('main', { allows_streaming => 1 }, 'max_prepared_transactions = 10',
 	'max_connections = 40', 'cachex.memory = 16MB');
@@ -25,18 +24,6 @@ $node->safe_psql('postgres', q{
 
 my ($reader, $second, $old, $watch) = map { session($node) } 1 .. 4;
 $_->must(q{SET lock_timeout = '50ms'}) foreach $reader, $second, $old;
-
-# Until something is true of pg_stat_activity.
-sub until_true
-{
-	my $what = shift;
-	for (1 .. 5000)
-	{
-		return if $watch->must("SELECT $what") eq 't';
-		usleep(2000);
-	}
-	die "never: $what";
-}
 
 # The cached answer beside the direct one, of the same snapshot.
 sub both
@@ -77,7 +64,7 @@ sub standby
 	$node->reload;
 	# the checkpointer passes it on
 	my $isset = $name eq '' ? '=' : '<>';
-	until_true("current_setting('synchronous_standby_names') $isset ''");
+	until_true($watch, "current_setting('synchronous_standby_names') $isset ''");
 	return;
 }
 
@@ -89,7 +76,7 @@ sub waits
 	my $pid = $s->pid;
 	$s->must($setup) if $setup;
 	$s->send($sql);
-	until_true("wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid");
+	until_true($watch, "wait_event = 'SyncRep' FROM pg_stat_activity WHERE pid = $pid");
 	$s->{pid_waiting} = $pid;
 	return $s;
 }
@@ -115,7 +102,7 @@ sub ends
 			: qr/server closed the connection|terminating|connection to server was lost/,
 			"$name: the wait has ended");
 	}
-	until_true("count(*) = 0 FROM pg_stat_activity WHERE pid = $s->{pid_waiting}")
+	until_true($watch, "count(*) = 0 FROM pg_stat_activity WHERE pid = $s->{pid_waiting}")
 	  if $how eq 'pg_terminate_backend';
 	$s->close;
 	return;
