@@ -27,7 +27,13 @@ CREATE TABLE cachex.cache_definition (
 		CHECK (consistency IN ('exact', 'ttl')),
 	enabled boolean NOT NULL DEFAULT true,
 	version integer NOT NULL DEFAULT 0,
-	loader text
+	loader text,
+	stale_for interval NOT NULL DEFAULT '0' CHECK (stale_for >= '0'),
+	persist text NOT NULL DEFAULT 'none'
+		CHECK (persist IN ('none', 'snapshot', 'table')),
+	beta double precision NOT NULL DEFAULT 0 CHECK (beta BETWEEN 0 AND 100),
+	jitter double precision NOT NULL DEFAULT 0 CHECK (jitter BETWEEN 0 AND 1),
+	validate text
 );
 COMMENT ON TABLE cachex.cache_definition IS 'the caches of this database, as create_cache and alter_cache left them';
 SELECT pg_catalog.pg_extension_config_dump('cachex.cache_definition', '');
@@ -47,12 +53,13 @@ ALTER TABLE cachex.cache_definition ENABLE ALWAYS TRIGGER definitions_truncated;
 
 CREATE FUNCTION cachex.create_cache(
 	name text, ttl interval DEFAULT '1 hour', max_entries bigint DEFAULT NULL,
-	max_memory text DEFAULT NULL, negative_ttl interval DEFAULT '60 s',
-	consistency text DEFAULT 'exact', loader regprocedure DEFAULT NULL,
+	max_memory text DEFAULT NULL, stale_for interval DEFAULT '0',
+	negative_ttl interval DEFAULT '60 s', consistency text DEFAULT 'exact',
+	loader regprocedure DEFAULT NULL, persist text DEFAULT 'none',
 	options jsonb DEFAULT '{}')
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_create_cache';
-COMMENT ON FUNCTION cachex.create_cache(text, interval, bigint, text, interval, text, regprocedure, jsonb) IS 'creates a named cache';
+COMMENT ON FUNCTION cachex.create_cache(text, interval, bigint, text, interval, interval, text, regprocedure, text, jsonb) IS 'creates a named cache';
 
 CREATE FUNCTION cachex.alter_cache(name text, changes jsonb)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -371,12 +378,12 @@ COMMENT ON VIEW cachex.stats IS 'what happened in each cache of this database si
 GRANT SELECT ON cachex.stats TO PUBLIC;
 
 CREATE VIEW cachex.caches AS
-SELECT name, owner, ttl, negative_ttl, max_entries, max_memory, consistency,
-	enabled, version, loader
+SELECT name, owner, ttl, stale_for, negative_ttl, max_entries, max_memory,
+	consistency, enabled, version, loader, persist, beta, jitter, validate
 FROM cachex.cache_definition
 UNION ALL
-SELECT v.name, v.owner::regrole, interval '1 hour', interval '60 s', NULL, NULL,
-	v.consistency, true, 0, NULL
+SELECT v.name, v.owner::regrole, interval '1 hour', interval '0',
+	interval '60 s', NULL, NULL, v.consistency, true, 0, NULL, 'none', 0, 0, NULL
 FROM (VALUES ('default', 10::oid, 'ttl'), ('queries', 10::oid, 'exact'))
 	AS v(name, owner, consistency)
 WHERE NOT EXISTS (SELECT FROM cachex.cache_definition d WHERE d.name = v.name);

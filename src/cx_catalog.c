@@ -50,7 +50,12 @@ enum
 	COL_ENABLED,
 	COL_VERSION,
 	COL_LOADER,
-	NCOLS = COL_LOADER
+	COL_STALE_FOR,
+	COL_PERSIST,
+	COL_BETA,
+	COL_JITTER,
+	COL_VALIDATE,
+	NCOLS = COL_VALIDATE
 };
 
 /* Ids of the caches that are there without being created */
@@ -158,6 +163,10 @@ enter(const char *name, int64 id)
 	cache->owner = BOOTSTRAP_SUPERUSERID;
 	cache->ttl_us = HOUR_US;
 	cache->negative_ttl_us = MINUTE_US;
+	cache->stale_us = 0;
+	cache->persist = CX_PERSIST_NONE;
+	cache->beta = cache->jitter = 0;
+	cache->validate = NULL;
 	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
 	cache->exact = false;
 	cache->enabled = true;
@@ -180,6 +189,14 @@ interval_us(Datum datum)
 		pg_add_s64_overflow(us, i->time, &us))
 		return CX_TTL_NEVER;
 	return us;
+}
+
+static CxPersist
+persist_of(const char *text)
+{
+	if (strcmp(text, "snapshot") == 0)
+		return CX_PERSIST_SNAPSHOT;
+	return strcmp(text, "table") == 0 ? CX_PERSIST_TABLE : CX_PERSIST_NONE;
 }
 
 /* Takes over one row. */
@@ -207,6 +224,13 @@ read_row(TupleDesc desc, HeapTuple tuple)
 	if (!ISNULL(LOADER))
 		cache->loader = MemoryContextStrdup(context,
 											TextDatumGetCString(COL(LOADER)));
+	cache->stale_us = interval_us(COL(STALE_FOR));
+	cache->persist = persist_of(TextDatumGetCString(COL(PERSIST)));
+	cache->beta = DatumGetFloat8(COL(BETA));
+	cache->jitter = DatumGetFloat8(COL(JITTER));
+	if (!ISNULL(VALIDATE))
+		cache->validate = MemoryContextStrdup(context,
+											  TextDatumGetCString(COL(VALIDATE)));
 #undef COL
 #undef ISNULL
 }

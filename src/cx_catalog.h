@@ -10,6 +10,14 @@
 
 #define CX_TTL_NEVER	PG_INT64_MAX
 
+/* What of a cache outlives the server */
+typedef enum CxPersist
+{
+	CX_PERSIST_NONE,
+	CX_PERSIST_SNAPSHOT,		/* a file, from a clean shutdown to the start */
+	CX_PERSIST_TABLE			/* a table, read where memory has nothing */
+} CxPersist;
+
 /* A cache, as its row says. Valid until the next cx_catalog_ call. */
 typedef struct CxCache
 {
@@ -20,10 +28,15 @@ typedef struct CxCache
 	Oid			owner;
 	int64		ttl_us;			/* CX_TTL_NEVER = entries do not expire */
 	int64		negative_ttl_us;
+	int64		stale_us;		/* how long past its end a value may be served */
+	CxPersist	persist;
+	double		beta;			/* of early refreshes, 0 = none */
+	double		jitter;			/* share by which a time to live may be cut */
 	CxLimits	limits;
 	bool		exact;
 	bool		enabled;
 	char	   *loader;			/* function, as text, or NULL */
+	char	   *validate;		/* expression that values must meet, or NULL */
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */

@@ -33,6 +33,7 @@
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
+#include "cx_validate.h"
 
 PG_FUNCTION_INFO_V1(cachex_create_cache);
 PG_FUNCTION_INFO_V1(cachex_alter_cache);
@@ -45,6 +46,7 @@ typedef struct Setting
 	const char *name;
 	const char *type;			/* its text is cast to this */
 	bool		nullable;
+	bool		option;			/* create_cache takes it in options */
 } Setting;
 
 static const Setting settings[] =
@@ -57,7 +59,14 @@ static const Setting settings[] =
 	{"loader", "text", true},
 	{"enabled", "boolean", false},
 	{"version", "integer", false},
+	{"stale_for", "interval", false},
+	{"persist", "text", false},
+	{"beta", "double precision", false, true},
+	{"jitter", "double precision", false, true},
+	{"validate", "text", true, true},
 };
+
+#define MAX_ARGS 14				/* of a statement */
 
 /* ---- statements as the extension's owner ---- */
 
@@ -68,15 +77,15 @@ static const Setting settings[] =
 static uint64
 run_as_owner(const char *sql, int nargs, const char **args)
 {
-	Oid			types[8];
-	Datum		values[8];
-	char		nulls[8];
+	Oid			types[MAX_ARGS];
+	Datum		values[MAX_ARGS];
+	char		nulls[MAX_ARGS];
 	Oid			user;
 	int			context;
 	int			nest = NewGUCNestLevel();
 	uint64		n;
 
-	Assert(nargs <= 8);
+	Assert(nargs <= MAX_ARGS);
 	for (int i = 0; i < nargs; i++)
 	{
 		types[i] = TEXTOID;
@@ -159,23 +168,68 @@ check_new_name(const char *name, Size len)
 			 errhint("Change it with cachex.alter_cache().")));
 }
 
+/* Raises an error unless the text is one of the words. */
+static void
+check_word(const char *name, const char *value, const char *const *words,
+		   const char *hint)
+{
+	for (; *words; words++)
+	{
+		if (strcmp(value, *words) == 0)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for %s: \"%s\"", name, value),
+			 errhint("%s", hint)));
+}
+
+static int64
+parse_interval_us(const char *value)
+{
+	Datum		interval = DirectFunctionCall3(interval_in,
+											   CStringGetDatum(value),
+											   ObjectIdGetDatum(InvalidOid),
+											   Int32GetDatum(-1));
+
+	return cx_loader_interval_us(DatumGetIntervalP(interval));
+}
+
+/* Raises an error for a number that is out of its bounds, or is none. */
+static void
+check_number(const char *name, const char *value, double max)
+{
+	double		number = DatumGetFloat8(DirectFunctionCall1(float8in,
+															CStringGetDatum(value)));
+
+	if (!(number >= 0 && number <= max))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between 0 and %g", name, max)));
+}
+
 /* Raises the errors of a setting's value, given as text; NULL is unset. */
 static void
 check_value(const char *name, const char *value)
 {
+	static const char *const consistencies[] = {"exact", "ttl", NULL};
+	static const char *const persists[] = {"none", "snapshot", "table", NULL};
+
 	if (value == NULL)
 		return;
 	if (strcmp(name, "ttl") == 0 || strcmp(name, "negative_ttl") == 0)
 	{
-		Datum		interval = DirectFunctionCall3(interval_in,
-												   CStringGetDatum(value),
-												   ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1));
-
-		if (cx_loader_interval_us(DatumGetIntervalP(interval)) <= 0)
+		if (parse_interval_us(value) <= 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("%s must be positive", name)));
+	}
+	else if (strcmp(name, "stale_for") == 0)
+	{
+		if (parse_interval_us(value) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("stale_for must not be negative")));
 	}
 	else if (strcmp(name, "max_entries") == 0)
 	{
@@ -187,35 +241,17 @@ check_value(const char *name, const char *value)
 					 errhint("Use null for no limit.")));
 	}
 	else if (strcmp(name, "consistency") == 0)
-	{
-		if (strcmp(value, "exact") != 0 && strcmp(value, "ttl") != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid value for consistency: \"%s\"", value),
-					 errhint("Valid values are exact and ttl.")));
-	}
-}
-
-/* Raises an error for any option: there is none that is known. */
-static void
-check_options(FunctionCallInfo fcinfo, int n)
-{
-	JsonbIterator *it;
-	JsonbValue	v;
-
-	if (PG_ARGISNULL(n))
-		return;
-	if (!JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(n)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("options must be a JSON object")));
-	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(n)->root);
-	(void) JsonbIteratorNext(&it, &v, true);
-	if (JsonbIteratorNext(&it, &v, true) == WJB_KEY)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized cache option \"%.*s\"",
-						v.val.string.len, v.val.string.val)));
+		check_word(name, value, consistencies,
+				   "Valid values are exact and ttl.");
+	else if (strcmp(name, "persist") == 0)
+		check_word(name, value, persists,
+				   "Valid values are none, snapshot and table.");
+	else if (strcmp(name, "beta") == 0)
+		check_number(name, value, 100);
+	else if (strcmp(name, "jitter") == 0)
+		check_number(name, value, 1);
+	else if (strcmp(name, "validate") == 0)
+		cx_validate_check(value);
 }
 
 /* An argument as text, by its type's output function; NULL for NULL. */
@@ -232,62 +268,25 @@ as_text(FunctionCallInfo fcinfo, int n)
 	return OidOutputFunctionCall(output, PG_GETARG_DATUM(n));
 }
 
-/*
- * create_cache(name, ttl, max_entries, max_memory, negative_ttl,
- * consistency, loader, options)
- */
-Datum
-cachex_create_cache(PG_FUNCTION_ARGS)
-{
-	text	   *name;
-	const char *args[8];
-
-	CX_REQUIRE_PRELOAD();
-	cx_args_writable("cachex.create_cache()");
-	name = cx_args_text(fcinfo, 0, "cache name", NAMEDATALEN - 1);
-	cx_owner_require_create();
-	args[0] = text_to_cstring(name);
-	check_new_name(args[0], strlen(args[0]));
-	if (PG_ARGISNULL(4) || PG_ARGISNULL(5))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("negative_ttl and consistency must not be null")));
-	check_options(fcinfo, 7);
-	args[1] = as_text(fcinfo, 1);
-	args[2] = as_text(fcinfo, 2);
-	args[3] = PG_ARGISNULL(3) ? NULL
-		: parse_bytes(text_to_cstring(PG_GETARG_TEXT_PP(3)));
-	args[4] = as_text(fcinfo, 4);
-	args[5] = as_text(fcinfo, 5);
-	args[6] = PG_ARGISNULL(6) ? NULL : parse_loader(PG_GETARG_OID(6));
-	args[7] = psprintf("%u", GetUserId());
-	check_value("ttl", args[1]);
-	check_value("max_entries", args[2]);
-	check_value("negative_ttl", args[4]);
-	check_value("consistency", args[5]);
-	run_as_owner("INSERT INTO cachex.cache_definition"
-				 " (name, ttl, max_entries, max_memory, negative_ttl,"
-				 "  consistency, loader, owner)"
-				 " VALUES ($1, $2::interval, $3::bigint, $4::bigint,"
-				 "  $5::interval, $6, $7, $8::oid::regrole)",
-				 8, args);
-	PG_RETURN_VOID();
-}
-
-/* ---- alter ---- */
-
+/* The setting of a name; options: one of those that options can hold. */
 static const Setting *
-find_setting(const char *name)
+find_setting(const char *name, bool options)
 {
 	for (int i = 0; i < (int) lengthof(settings); i++)
 	{
-		if (strcmp(settings[i].name, name) == 0)
+		if (strcmp(settings[i].name, name) == 0 &&
+			(!options || settings[i].option))
 			return &settings[i];
 	}
+	if (options)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized cache option \"%s\"", name),
+				 errhint("Options are beta, jitter and validate.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized cache setting \"%s\"", name),
-			 errhint("Settings are ttl, negative_ttl, max_entries, max_memory, consistency, loader, enabled and version.")));
+			 errhint("Settings are ttl, negative_ttl, max_entries, max_memory, consistency, loader, enabled, version, stale_for, persist, beta, jitter and validate.")));
 }
 
 /* The text of a new value as its column takes it. */
@@ -327,6 +326,90 @@ setting_value(const Setting *setting, const JsonbValue *v)
 	return value;
 }
 
+/*
+ * Sets the settings of a cache that the members of an object name; options
+ * says that only those may be named that create_cache has no argument for.
+ */
+static void
+change_settings(const char *cache, Jsonb *changes, bool options)
+{
+	JsonbIterator *it = JsonbIteratorInit(&changes->root);
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	const Setting *setting = NULL;
+	const char *args[2] = {cache};
+
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			setting = find_setting(pnstrdup(v.val.string.val,
+											v.val.string.len), options);
+		else if (token == WJB_VALUE)
+		{
+			args[1] = setting_value(setting, &v);
+			check_value(setting->name, args[1]);
+			run_as_owner(psprintf("UPDATE cachex.cache_definition"
+								  " SET %s = $2::%s WHERE name = $1",
+								  setting->name, setting->type), 2, args);
+		}
+	}
+}
+
+/* ---- create, alter, drop ---- */
+
+/*
+ * create_cache(name, ttl, max_entries, max_memory, stale_for, negative_ttl,
+ * consistency, loader, persist, options)
+ */
+Datum
+cachex_create_cache(PG_FUNCTION_ARGS)
+{
+	text	   *name;
+	const char *args[10];
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_writable("cachex.create_cache()");
+	name = cx_args_text(fcinfo, 0, "cache name", NAMEDATALEN - 1);
+	cx_owner_require_create();
+	args[0] = text_to_cstring(name);
+	check_new_name(args[0], strlen(args[0]));
+	if (PG_ARGISNULL(4) || PG_ARGISNULL(5) || PG_ARGISNULL(6) ||
+		PG_ARGISNULL(8))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("stale_for, negative_ttl, consistency and persist must not be null")));
+	if (!PG_ARGISNULL(9) && !JB_ROOT_IS_OBJECT(PG_GETARG_JSONB_P(9)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+	args[1] = as_text(fcinfo, 1);
+	args[2] = as_text(fcinfo, 2);
+	args[3] = PG_ARGISNULL(3) ? NULL
+		: parse_bytes(text_to_cstring(PG_GETARG_TEXT_PP(3)));
+	args[4] = as_text(fcinfo, 4);
+	args[5] = as_text(fcinfo, 5);
+	args[6] = as_text(fcinfo, 6);
+	args[7] = PG_ARGISNULL(7) ? NULL : parse_loader(PG_GETARG_OID(7));
+	args[8] = as_text(fcinfo, 8);
+	args[9] = psprintf("%u", GetUserId());
+	check_value("ttl", args[1]);
+	check_value("max_entries", args[2]);
+	check_value("stale_for", args[4]);
+	check_value("negative_ttl", args[5]);
+	check_value("consistency", args[6]);
+	check_value("persist", args[8]);
+	run_as_owner("INSERT INTO cachex.cache_definition"
+				 " (name, ttl, max_entries, max_memory, stale_for,"
+				 "  negative_ttl, consistency, loader, persist, owner)"
+				 " VALUES ($1, $2::interval, $3::bigint, $4::bigint,"
+				 "  $5::interval, $6::interval, $7, $8, $9,"
+				 "  $10::oid::regrole)",
+				 10, args);
+	if (!PG_ARGISNULL(9))
+		change_settings(args[0], PG_GETARG_JSONB_P(9), true);
+	PG_RETURN_VOID();
+}
+
 /* A built-in cache gets a row when it is altered. */
 static void
 materialize(const CxCache *cache)
@@ -347,11 +430,7 @@ Datum
 cachex_alter_cache(PG_FUNCTION_ARGS)
 {
 	CxCache    *cache;
-	JsonbIterator *it;
-	JsonbIteratorToken token;
-	JsonbValue	v;
-	const Setting *setting = NULL;
-	const char *args[2];
+	const char *name;
 
 	CX_REQUIRE_PRELOAD();
 	cx_args_writable("cachex.alter_cache()");
@@ -362,24 +441,10 @@ cachex_alter_cache(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("changes must be a JSON object"),
 				 errhint("For example {\"ttl\": \"5 min\", \"max_entries\": null}.")));
-	args[0] = pstrdup(cache->name);
+	name = pstrdup(cache->name);
 	if (cache->built_in)
 		materialize(cache);
-	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(1)->root);
-	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
-	{
-		if (token == WJB_KEY)
-			setting = find_setting(pnstrdup(v.val.string.val,
-											v.val.string.len));
-		else if (token == WJB_VALUE)
-		{
-			args[1] = setting_value(setting, &v);
-			check_value(setting->name, args[1]);
-			run_as_owner(psprintf("UPDATE cachex.cache_definition"
-								  " SET %s = $2::%s WHERE name = $1",
-								  setting->name, setting->type), 2, args);
-		}
-	}
+	change_settings(name, PG_GETARG_JSONB_P(1), false);
 	PG_RETURN_VOID();
 }
 

@@ -24,9 +24,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -34,6 +32,7 @@
 
 #include "cx_catalog.h"
 #include "cx_roster.h"
+#include "cx_secure.h"
 
 #define MAX_ARGS 5
 
@@ -58,9 +57,7 @@
 typedef struct Step
 {
 	MemoryContext caller;
-	Oid			user;
-	int			security;
-	int			nest_level;
+	CxSecure	secure;
 } Step;
 
 /* Arguments of a statement. */
@@ -71,21 +68,6 @@ typedef struct Args
 	Datum		value[MAX_ARGS];
 	char		null[MAX_ARGS];
 } Args;
-
-/*
- * Sets a search_path that holds no object of other users; the result goes to
- * AtEOXact_GUC(false, ...), which also undoes other settings made meanwhile.
- */
-int
-cx_roster_pin_path(void)
-{
-	int			nest_level = NewGUCNestLevel();
-
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
-	return nest_level;
-}
 
 static Oid
 definitions(void)
@@ -122,11 +104,7 @@ static void
 begin(Step *step)
 {
 	step->caller = CurrentMemoryContext;
-	GetUserIdAndSecContext(&step->user, &step->security);
-	SetUserIdAndSecContext(owner_of_tables(),
-						   step->security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
-	step->nest_level = cx_roster_pin_path();
+	cx_secure_begin(&step->secure, owner_of_tables());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -135,8 +113,7 @@ static void
 end(const Step *step)
 {
 	SPI_finish();
-	AtEOXact_GUC(false, step->nest_level);
-	SetUserIdAndSecContext(step->user, step->security);
+	cx_secure_end(&step->secure);
 }
 
 static void

@@ -31,6 +31,4 @@ extern void cx_roster_finish(const CxWarmer *warmer, int64 entries,
 							 const char *error);
 extern bool cx_roster_next(TimestampTz since, TimestampTz *next);
 
-extern int	cx_roster_pin_path(void);
-
 #endif							/* CX_ROSTER_H */

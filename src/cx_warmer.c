@@ -52,6 +52,7 @@
 #include "cx_plan.h"
 #include "cx_put.h"
 #include "cx_roster.h"
+#include "cx_secure.h"
 #include "cx_visits.h"
 #include "cx_warmer.h"
 
@@ -165,7 +166,7 @@ void
 cx_warmer_check(const char *query)
 {
 	ErrorContextCallback callback = {error_context_stack, warmer_error_cb, NULL};
-	int			nest_level = cx_roster_pin_path();
+	int			nest_level = cx_secure_pin_path();
 	Prepared	prepared;
 
 	error_context_stack = &callback;
@@ -422,23 +423,16 @@ stop_timeout(void)
 static int64
 run_as_owner(const CxWarmer *w)
 {
-	Oid			user;
-	int			security;
-	int			nest_level;
+	CxSecure	secure;
 	int64		n;
 
 	start_transaction(true);
-	GetUserIdAndSecContext(&user, &security);
-	nest_level = cx_roster_pin_path();
-	SetUserIdAndSecContext(owner_of(w->cache),
-						   security | SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	cx_secure_begin(&secure, owner_of(w->cache));
 	if (cx_guc_warmer_timeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, cx_guc_warmer_timeout);
 	n = run_query(w);
 	stop_timeout();
-	AtEOXact_GUC(false, nest_level);
-	SetUserIdAndSecContext(user, security);
+	cx_secure_end(&secure);
 	note_warmed(w->cache);
 	commit_transaction();
 	return n;

@@ -1,0 +1,21 @@
+/*
+ * cx_secure.h
+ *	  Running something as another role, with no more power than that role
+ *	  has, and under a search_path that nobody else can write to.
+ */
+#ifndef CX_SECURE_H
+#define CX_SECURE_H
+
+/* What is to be restored; an error leaves that to the transaction's abort. */
+typedef struct CxSecure
+{
+	Oid			user;
+	int			security;
+	int			nest_level;
+} CxSecure;
+
+extern int	cx_secure_pin_path(void);
+extern void cx_secure_begin(CxSecure *secure, Oid role);
+extern void cx_secure_end(const CxSecure *secure);
+
+#endif							/* CX_SECURE_H */
