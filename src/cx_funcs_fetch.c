@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "cx_fetch.h"
+#include "cx_compute.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
@@ -62,22 +62,6 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 	f->query_len = strlen(f->query);
 }
 
-/* The loader of one key, as cx_fetch_load calls it. */
-static void
-run_one(CxFetch *f, void *arg)
-{
-	cx_loader_run(f->query, f->params, f->type, arg);
-}
-
-static void
-store(CxFetch *f, const CxLoaded *loaded)
-{
-	CxValue		value;
-
-	cx_codec_encode(loaded->value, loaded->isnull, f->type, &value);
-	cx_fetch_store(f, loaded, &value);
-}
-
 /* Computes and stores. */
 static Datum
 load(CxFetch *f, bool *isnull)
@@ -85,13 +69,8 @@ load(CxFetch *f, bool *isnull)
 	CxLoaded	loaded;
 
 	cx_fetch_refuse_to_load(f);
-	cx_fetch_load(f, run_one, &loaded);
+	cx_compute_value(f, &loaded);
 	*isnull = loaded.isnull;
-	if (cx_fetch_find_cache_again(f))
-	{
-		cx_fetch_count_load(f, loaded.cost_us);
-		store(f, &loaded);
-	}
 	return loaded.value;
 }
 
@@ -314,7 +293,7 @@ load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 		f->old_gen = many[i].old_gen;
 		f->frequency = many[i].frequency;
 		cx_fetch_count_load(f, row.cost_us);
-		store(f, &row);
+		cx_compute_store(f, &row);
 	}
 }
 

@@ -23,12 +23,10 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "cx_fetch.h"
-#include "cx_guc.h"
+#include "cx_compute.h"
 #include "cx_preload.h"
 #include "cx_read.h"
 #include "cx_rowset.h"
-#include "cx_run.h"
 
 #define LABEL_BYTES 120			/* of the query's text in the key */
 
@@ -250,84 +248,29 @@ find(CxFetch *f, Output *out)
 	return found;
 }
 
-typedef struct Loaded
-{
-	CxRows	   *rows;
-	double		cost_us;
-} Loaded;
-
-/* The query, as cx_fetch_load calls it. */
+/* The columns must be those that are asked for, before anything is kept. */
 static void
-run(CxFetch *f, void *arg)
+check_columns(TupleDesc have, void *arg)
 {
-	Loaded	   *loaded = arg;
-
-	loaded->rows = cx_run_rows(f->query, f->params, &loaded->cost_us);
-}
-
-/* Says once in a session why rows are not kept. */
-static void
-announce(const CxFetch *f, Oid type)
-{
-	static bool said = false;
-
-	if (said)
-		return;
-	said = true;
-	ereport(NOTICE,
-			(errmsg("result is not kept in cache \"%s\"", f->cache),
-			 errdetail("It has a column of type %s.", format_type_be(type)),
-			 errhint("Cast the value to a named type or to jsonb.")));
-}
-
-static void
-store(CxFetch *f, const Loaded *loaded)
-{
-	CxLoaded	say = {0};
-	CxValue		value = {0};
-
-	if (f->gen != 0 && f->refusal == CX_NOT_REFUSED)
-	{
-		Oid			obstacle = cx_rowset_obstacle(loaded->rows->desc);
-
-		if (OidIsValid(obstacle))
-		{
-			f->refusal = CX_UNKNOWN_QUERY;
-			announce(f, obstacle);
-		}
-		else
-			cx_rowset_encode(loaded->rows,
-							 (Size) cx_guc_max_value_size * 1024, &value);
-	}
-	say.found = true;
-	say.cost_us = loaded->cost_us;
-	cx_fetch_store(f, &say, &value);
+	(void) columns_match(arg, have, ERROR);
 }
 
 /* Runs the query, stores its rows and returns them. */
 static void
 load(CxFetch *f, Output *out)
 {
-	Loaded		loaded;
+	CxRows	   *rows;
 	Datum	   *values;
 	bool	   *nulls;
-	bool		usable;
 
 	cx_fetch_refuse_to_load(f);
-	cx_fetch_load(f, run, &loaded);
-	usable = cx_fetch_find_cache_again(f);
-	if (usable)
-		cx_fetch_count_load(f, loaded.cost_us);
-	(void) columns_match(out, loaded.rows->desc, ERROR);
-	if (usable)
-		store(f, &loaded);
-	values = palloc((loaded.rows->desc->natts + 1) * sizeof(Datum));
-	nulls = palloc((loaded.rows->desc->natts + 1) * sizeof(bool));
-	for (uint64 i = 0; i < loaded.rows->n; i++)
+	rows = cx_compute_rows(f, check_columns, out);
+	values = palloc((rows->desc->natts + 1) * sizeof(Datum));
+	nulls = palloc((rows->desc->natts + 1) * sizeof(bool));
+	for (uint64 i = 0; i < rows->n; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		heap_deform_tuple(loaded.rows->tuples[i], loaded.rows->desc, values,
-						  nulls);
+		heap_deform_tuple(rows->tuples[i], rows->desc, values, nulls);
 		put_row(out, values, nulls);
 	}
 }
