@@ -88,8 +88,9 @@ COMMENT ON FUNCTION cachex.get_as(text, text, anyelement, text) IS 'the value of
 CREATE TYPE cachex.entry AS (
 	cache text, scope text, key text, status text, value jsonb, etag text,
 	version bigint, created_at timestamptz, age interval, ttl interval,
-	expires_at timestamptz, frequency integer, bytes bigint,
-	load_ms double precision, tags text[], metadata jsonb, cache_control text);
+	expires_at timestamptz, stale_until timestamptz, frequency integer,
+	bytes bigint, load_ms double precision, tags text[], metadata jsonb,
+	cache_control text);
 COMMENT ON TYPE cachex.entry IS 'an entry and all that is known of it';
 
 CREATE FUNCTION cachex.lookup(cache text, key text,
@@ -100,19 +101,20 @@ COMMENT ON FUNCTION cachex.lookup(text, text, text, text) IS 'the entry of a key
 
 CREATE FUNCTION cachex.fetch(cache text, key text, query text DEFAULT NULL,
 	params text[] DEFAULT NULL, ttl interval DEFAULT NULL,
-	tags text[] DEFAULT NULL, mode text DEFAULT 'normal',
-	scope text DEFAULT NULL)
+	tags text[] DEFAULT NULL, stale_for interval DEFAULT NULL,
+	mode text DEFAULT 'normal', scope text DEFAULT NULL)
 RETURNS jsonb LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_fetch';
-COMMENT ON FUNCTION cachex.fetch(text, text, text, text[], interval, text[], text, text) IS 'the value of a key, computed by the query and kept when it is not there';
+COMMENT ON FUNCTION cachex.fetch(text, text, text, text[], interval, text[], interval, text, text) IS 'the value of a key, computed by the query and kept when it is not there';
 
 CREATE FUNCTION cachex.fetch_as(cache text, key text, otherwise anyelement,
 	query text DEFAULT NULL, params text[] DEFAULT NULL,
 	ttl interval DEFAULT NULL, tags text[] DEFAULT NULL,
-	mode text DEFAULT 'normal', scope text DEFAULT NULL)
+	stale_for interval DEFAULT NULL, mode text DEFAULT 'normal',
+	scope text DEFAULT NULL)
 RETURNS anyelement LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_fetch_as';
-COMMENT ON FUNCTION cachex.fetch_as(text, text, anyelement, text, text[], interval, text[], text, text) IS 'fetch, in the type of otherwise';
+COMMENT ON FUNCTION cachex.fetch_as(text, text, anyelement, text, text[], interval, text[], interval, text, text) IS 'fetch, in the type of otherwise';
 
 CREATE FUNCTION cachex.fetch_many(cache text, keys text[],
 	query text DEFAULT NULL, ttl interval DEFAULT NULL,
@@ -334,20 +336,23 @@ GRANT SELECT ON cachex.warmers TO PUBLIC;
 CREATE FUNCTION cachex.stats_of_caches(
 	OUT cache text, OUT enabled boolean, OUT entries bigint, OUT bytes bigint,
 	OUT bytes_peak bigint, OUT bytes_limit bigint, OUT hits bigint,
-	OUT negative_hits bigint, OUT misses bigint, OUT bypasses bigint,
-	OUT loads bigint, OUT load_errors bigint, OUT fills bigint,
+	OUT stale_hits bigint, OUT negative_hits bigint, OUT misses bigint,
+	OUT bypasses bigint, OUT loads bigint, OUT load_errors bigint,
+	OUT loads_deduped bigint, OUT refreshes bigint, OUT fills bigint,
 	OUT puts bigint, OUT expired bigint, OUT evicted bigint,
 	OUT evicted_unread bigint, OUT invalidated bigint, OUT cleared bigint,
 	OUT replaced bigint, OUT too_large bigint, OUT update_conflicts bigint,
 	OUT loader_changed bigint, OUT refused_full bigint,
 	OUT refused_limit bigint, OUT refused_doubt bigint,
 	OUT refused_writes bigint, OUT refused_snapshot bigint,
+	OUT refused_invalid bigint,
 	OUT refused_unwatched bigint, OUT refused_volatile bigint,
 	OUT refused_function bigint, OUT refused_relation bigint,
 	OUT refused_query bigint, OUT refused_tables bigint, OUT load_ms_avg double precision,
 	OUT load_ms_p50 double precision, OUT load_ms_p95 double precision,
 	OUT load_ms_p99 double precision, OUT hit_us_p50 double precision,
-	OUT hit_us_p99 double precision, OUT time_saved_ms double precision,
+	OUT hit_us_p99 double precision, OUT wait_ms double precision,
+	OUT time_saved_ms double precision,
 	OUT last_sweep timestamptz, OUT last_warm timestamptz,
 	OUT stats_reset timestamptz)
 RETURNS SETOF record LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 10
@@ -356,20 +361,22 @@ COMMENT ON FUNCTION cachex.stats_of_caches() IS 'what the view stats is made of'
 
 CREATE VIEW cachex.stats AS
 SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
-	bytes_peak, bytes_limit, hits, negative_hits, misses,
-	round(100.0 * (hits + negative_hits)
-		/ nullif(hits + negative_hits + misses, 0), 2) AS hit_rate,
-	bypasses, loads, load_errors,
+	bytes_peak, bytes_limit, hits, stale_hits, negative_hits, misses,
+	round(100.0 * (hits + stale_hits + negative_hits)
+		/ nullif(hits + stale_hits + negative_hits + misses, 0), 2) AS hit_rate,
+	bypasses, loads, load_errors, loads_deduped, refreshes,
 	round(load_ms_avg::numeric, 3) AS load_ms_avg,
 	round(load_ms_p50::numeric, 3) AS load_ms_p50,
 	round(load_ms_p95::numeric, 3) AS load_ms_p95,
 	round(load_ms_p99::numeric, 3) AS load_ms_p99,
 	round(hit_us_p50::numeric, 3) AS hit_us_p50,
 	round(hit_us_p99::numeric, 3) AS hit_us_p99,
+	round(wait_ms::numeric, 3) AS wait_ms,
 	round(time_saved_ms::numeric, 3) AS time_saved_ms, fills, puts, expired,
 	evicted, evicted_unread, invalidated, cleared, replaced, too_large,
 	update_conflicts, loader_changed, refused_full, refused_limit,
-	refused_doubt, refused_writes, refused_snapshot, refused_unwatched,
+	refused_doubt, refused_writes, refused_snapshot, refused_invalid,
+	refused_unwatched,
 	refused_volatile, refused_function, refused_relation, refused_query,
 	refused_tables,
 	last_sweep, last_warm, stats_reset

@@ -112,6 +112,25 @@ cx_args_life(FunctionCallInfo fcinfo, int ttl_arg, int expires_arg)
 	return life;
 }
 
+/*
+ * stale_for: what the caller allows, and what an entry that he fills may be
+ * used for.  NULL: what the cache says.
+ */
+void
+cx_args_stale(FunctionCallInfo fcinfo, int n, CxAsk *ask, CxLife *life)
+{
+	ask->stale_us = CX_STALE_AS_DEFINED;
+	if (PG_ARGISNULL(n))
+		return;
+	life->has_stale = true;
+	life->stale_us = cx_loader_interval_us(PG_GETARG_INTERVAL_P(n));
+	if (life->stale_us < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("stale_for must not be negative")));
+	ask->stale_us = life->stale_us;
+}
+
 /* An array argument, or NULL. */
 ArrayType *
 cx_args_array(FunctionCallInfo fcinfo, int n)

@@ -18,6 +18,9 @@ typedef struct CxLife
 	int64		ttl_us;
 	bool		has_expires;
 	TimestampTz expires;
+	bool		has_stale;		/* else as the cache says */
+	int64		stale_us;
+	bool		stale_by_row;	/* the loader's row says so */
 } CxLife;
 
 extern text *cx_args_text(FunctionCallInfo fcinfo, int n, const char *what,
@@ -28,6 +31,8 @@ extern void cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg,
 extern void cx_args_check_key(const char *key, Size len);
 extern CxLife cx_args_life(FunctionCallInfo fcinfo, int ttl_arg,
 						   int expires_arg);
+extern void cx_args_stale(FunctionCallInfo fcinfo, int n, CxAsk *ask,
+						  CxLife *life);
 extern ArrayType *cx_args_array(FunctionCallInfo fcinfo, int n);
 extern char *cx_args_cstring(FunctionCallInfo fcinfo, int n);
 extern void cx_args_tags(CxNewEntry *entry, ArrayType *tags);

@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "access/xact.h"
+#include "common/int.h"
 #include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/inval.h"
@@ -35,6 +36,9 @@
 
 /* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
 #define COARSE_ERROR_US 20000
+
+/* How often it is noted that an entry is fresh: this much precision. */
+#define SEEN_EVERY_MS 250
 
 /* ---- questions ---- */
 
@@ -62,6 +66,7 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 {
 	ask->cache = cache;
 	ask->now = coarse_now();
+	ask->stale_us = 0;
 	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
 		cx_deps_view(&ask->view, GetActiveSnapshot());
 	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
@@ -262,8 +267,74 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
 }
 
 /*
+ * Notes now and then that an entry that may be served stale is fresh, so that
+ * it is known from when on it may not have been.
+ */
+static inline void
+note_fresh(const CxAsk *ask, const CxHit *hit)
+{
+	int64		ms;
+
+	if (likely(!hit->entry.has_stale))
+		return;
+	ms = (ask->now - hit->entry.created) / 1000 - COARSE_ERROR_US / 1000;
+	if (ms < (int64) hit->entry.seen_ms + SEEN_EVERY_MS || ms > PG_UINT32_MAX)
+		return;
+	cx_store_seen(&ask->ident, hit->gen, (uint32) ms);
+}
+
+/* How stale the caller may be served this entry, in microseconds. */
+static int64
+allowed_staleness(const CxAsk *ask, const CxEntry *entry)
+{
+	int64		kept = (int64) entry->stale_ms * 1000;
+
+	if (ask->stale_us != CX_STALE_AS_DEFINED)
+		return Min(ask->stale_us, kept);
+	return entry->stale_by_row ? kept : Min(ask->cache->stale_us, kept);
+}
+
+static TimestampTz
+add_time(TimestampTz t, int64 us)
+{
+	TimestampTz sum;
+
+	return t == CX_NEVER || pg_add_s64_overflow(t, us, &sum) ? CX_NEVER : sum;
+}
+
+/*
+ * Whether what was found, and is not fresh, may be served all the same.  Only
+ * time, keys, tags, scopes and rows of tables can be stale; a cleared cache,
+ * other settings, definitions and privileges cannot.  When it has been
+ * invalidated, the last time at which it was known to be fresh counts.
+ */
+static bool
+may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
+{
+	int64		allowed = allowed_staleness(ask, &hit->entry);
+	TimestampTz end = hit->expires;
+
+	if (allowed <= 0 || !fresh_reads ||
+		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
+		cx_gens_floor() > hit->gen ||
+		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
+		(cx_pending_any &&
+		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
+		return false;
+	if (!all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
+		cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id,
+							 &hit->reads))
+		end = Min(end, hit->entry.created +
+				  (int64) hit->entry.seen_ms * 1000);
+	ask->now = GetCurrentTimestamp();
+	hit->stale_until = add_time(end, allowed);
+	return ask->now < hit->stale_until;
+}
+
+/*
  * Finds what the caller's snapshot and transaction see under the identity.
- * CX_HIT and CX_NEGATIVE: hit is filled, to be released with
+ * CX_HIT, CX_NEGATIVE and, if ask->stale_us allows it, CX_STALE: hit is
+ * filled, to be released with
  * cx_store_release; it holds the value of at most CX_SMALL_VALUE bytes, or the
  * slot, or (whole) the slot in any case.  CX_DEAD: only the plain fields of
  * hit are.  Counts nothing.  For an exact entry it reads catalogs, which may
@@ -274,6 +345,7 @@ CxStatus
 cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 {
 	bool		quiet;
+	bool		fresh_reads;
 
 	hit->pinned = CX_NONE;
 	if (!ask->usable)
@@ -298,8 +370,8 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 	/* with relations locked their writers have to be asked after that */
 	if (hit->reads.exact && IsolationUsesXactSnapshot())
 		quiet = false;
-	if (!has_expired(ask, hit->expires) &&
-		may_serve_reads(ask, hit) &&
+	fresh_reads = may_serve_reads(ask, hit);
+	if (fresh_reads && !has_expired(ask, hit->expires) &&
 		(quiet ||
 		 (hit->admitted &&
 		  all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads))) &&
@@ -307,7 +379,15 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 							  &hit->reads) &&
 		!(cx_pending_any &&
 		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
+	{
+		note_fresh(ask, hit);
+		hit->stale_until = likely(!hit->entry.has_stale) ? hit->expires
+			: add_time(hit->expires, allowed_staleness(ask, &hit->entry));
 		return status_of(hit);
+	}
+	if (ask->stale_us != 0 && hit->entry.has_stale &&
+		may_serve_stale(ask, hit, fresh_reads))
+		return CX_STALE;
 	cx_store_release(hit);
 	return CX_DEAD;
 }
@@ -372,10 +452,10 @@ objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 
 /*
  * Stores what a loader returned under ask->view, unless something forbids it,
- * which is counted.  gen is from cx_cache_begin_fill(); frequency is that of
+ * which is counted and returned.  gen is from cx_cache_begin_fill(); frequency is that of
  * a dead entry in its place, or 0.
  */
-void
+CxFilled
 cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 {
 	CxDep		fills = {cx_key_of_fills(ask->cache->deps), CX_DEP_FILLS, NULL};
@@ -384,16 +464,16 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 	uint32		n;
 
 	if (ask->cache->number < 0)
-		return;
+		return CX_FILL_IMPOSSIBLE;
 	why = objection(ask, entry, gen);
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);
-		return;
+		return why == CX_REFUSED_QUERY ? CX_FILL_IMPOSSIBLE : CX_FILL_REFUSED;
 	}
 	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, frequency, ask->now);
 	if (n == CX_NONE)
-		return;
+		return CX_FILL_IMPOSSIBLE;
 	linked = cx_store_fill(&ask->ident, n, &ask->view, fills);
 	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
 	{
@@ -406,6 +486,7 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 					linked == CX_LINKED ? CX_FILLS :
 					linked == CX_LINK_REFUSED ? CX_REFUSED_DOUBT :
 					CX_REFUSED_FULL, 1);
+	return linked == CX_LINKED ? CX_FILLED : CX_FILL_REFUSED;
 }
 
 /* Frees the identity's entry at once if it is the one with a generation. */

@@ -14,6 +14,7 @@ typedef enum CxStatus
 	CX_MISS,					/* nothing there */
 	CX_HIT,
 	CX_NEGATIVE,				/* there, and SQL NULL */
+	CX_STALE,					/* there, not fresh, and the caller allows it */
 	CX_DEAD						/* something is there that may not be served */
 } CxStatus;
 
@@ -25,7 +26,17 @@ typedef struct CxAsk
 	CxView		view;
 	bool		usable;			/* false: neither read nor fill */
 	TimestampTz now;
+	int64		stale_us;		/* how stale a value may be: 0 = fresh only */
 } CxAsk;
+
+#define CX_STALE_AS_DEFINED (-1)	/* as the cache, or the loader's row, says */
+
+/* Whether a look-up has found what the caller gets. */
+static inline bool
+cx_cache_is_served(CxStatus status)
+{
+	return status == CX_HIT || status == CX_NEGATIVE || status == CX_STALE;
+}
 
 /*
  * What an atomic change started from.  At the commit another generation than
@@ -39,6 +50,13 @@ typedef struct CxBase
 	uint8		frequency;		/* of the entry that it replaces */
 } CxBase;
 
+typedef enum CxFilled
+{
+	CX_FILLED,
+	CX_FILL_REFUSED,			/* this time */
+	CX_FILL_IMPOSSIBLE			/* too large, or no memory */
+} CxFilled;
+
 /* Questions and fills: cx_cache.c */
 extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
 						 Size key_len, const char *scope, Size scope_len);
@@ -48,8 +66,8 @@ extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
 extern uint64 cx_cache_begin_fill(bool exact);
-extern void cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen,
-						  uint8 frequency);
+extern CxFilled cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen,
+							  uint8 frequency);
 extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
 
 /* Changes of the current transaction: cx_change.c */

@@ -43,12 +43,17 @@
 #define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
 #endif
 
+/* Without an error when the lock table is full; the second one waits. */
 #if PG_VERSION_NUM < 180000
 #define cx_compat_try_lock(tag, mode) \
 	LockAcquireExtended(tag, mode, false, true, false, NULL)
+#define cx_compat_lock(tag, mode) \
+	LockAcquireExtended(tag, mode, false, false, false, NULL)
 #else
 #define cx_compat_try_lock(tag, mode) \
 	LockAcquireExtended(tag, mode, false, true, false, NULL, false)
+#define cx_compat_lock(tag, mode) \
+	LockAcquireExtended(tag, mode, false, false, false, NULL, false)
 #endif
 
 #if PG_VERSION_NUM < 180000

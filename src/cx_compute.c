@@ -38,10 +38,12 @@ void
 cx_compute_value(CxFetch *f, CxLoaded *loaded)
 {
 	cx_fetch_load(f, run_one, loaded);
-	if (!cx_fetch_find_cache_again(f))
-		return;
-	cx_fetch_count_load(f, loaded->cost_us);
-	cx_compute_store(f, loaded);
+	if (cx_fetch_find_cache_again(f))
+	{
+		cx_fetch_count_load(f, loaded->cost_us);
+		cx_compute_store(f, loaded);
+	}
+	cx_flight_release(&f->claim);
 }
 
 /* ---- sets of rows ---- */
@@ -118,5 +120,6 @@ cx_compute_rows(CxFetch *f, CxCheckColumns check, void *arg)
 		check(loaded.rows->desc, arg);
 	if (usable)
 		store_rows(f, &loaded);
+	cx_flight_release(&f->claim);
 	return loaded.rows;
 }

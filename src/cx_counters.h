@@ -10,6 +10,7 @@ typedef enum CxCounter
 	/* hit path: kept in stripes */
 	CX_HITS,
 	CX_NEGATIVE_HITS,
+	CX_STALE_HITS,
 	CX_MISSES,
 	CX_SAVED_US,				/* microseconds that hits did not wait */
 	/* all others */
@@ -17,6 +18,9 @@ typedef enum CxCounter
 	CX_LOADS,
 	CX_LOAD_US,					/* microseconds in loaders */
 	CX_LOAD_ERRORS,
+	CX_LOADS_DEDUPED,			/* what another session's load answered */
+	CX_WAIT_US,					/* microseconds of waiting for those */
+	CX_REFRESHES,				/* refreshes of stale or ending entries */
 	CX_FILLS,
 	CX_PUTS,
 	CX_EXPIRED,
@@ -33,6 +37,7 @@ typedef enum CxCounter
 	CX_REFUSED_DOUBT,			/* loaded beside an invalidating commit */
 	CX_REFUSED_WRITES,			/* the transaction has written */
 	CX_REFUSED_SNAPSHOT,		/* no snapshot that can be compared */
+	CX_REFUSED_INVALID,			/* it does not meet the cache's "validate" */
 	/* what an exact cache does not keep: see cx_judge.h */
 	CX_REFUSED_UNWATCHED,
 	CX_REFUSED_VOLATILE,

@@ -6,13 +6,18 @@
  * most entries do not need is optional, and the time of creation is the
  * expiry less a life in milliseconds wherever that is exact.
  *
+ * An entry that may be served stale has a field behind the header, with the
+ * one value that changes after it was written: when it was last found fresh.
+ *
  * Locking: the writer's entry is not yet reachable; readers hold the
  * partition's lock or a reference.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "common/int.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "cx_entry.h"
 
@@ -20,14 +25,22 @@ typedef struct Header
 {
 	Oid			role;
 	uint32		len;			/* of the whole entry */
-	uint32		life_ms;		/* from creation to expiry */
-	uint16		key_len:15;
+	uint32		life_ms;		/* from creation to the slot's expiry */
+	uint16		key_len:14;
+	uint16		has_stale:1;
 	uint16		has_reads:1;
 	uint8		scope_len;
 	uint8		flags;
 } Header;
 
 StaticAssertDecl(sizeof(Header) == 16, "the header of an entry is small");
+
+typedef struct StaleField
+{
+	uint32		stale_ms:31;
+	uint32		by_row:1;
+	uint32		seen_ms;
+} StaleField;
 
 typedef struct TypeField
 {
@@ -49,13 +62,28 @@ typedef struct ReadsField
 	uint16		settings_len;
 } ReadsField;
 
-/* Whether creation follows from expiry and a life in milliseconds. */
+/* When the entry is of no use to anybody any more; CX_NEVER = never. */
+TimestampTz
+cx_entry_end(const CxNewEntry *entry)
+{
+	TimestampTz end;
+
+	if (entry->expires == CX_NEVER ||
+		pg_add_s64_overflow(entry->expires, (int64) entry->stale_ms * 1000,
+							&end) ||
+		!IS_VALID_TIMESTAMP(end))
+		return CX_NEVER;
+	return end;
+}
+
+/* Whether creation follows from the end and a life in milliseconds. */
 static bool
 life_is_exact(const CxNewEntry *entry)
 {
-	int64		life = entry->expires - entry->created;
+	TimestampTz end = cx_entry_end(entry);
+	int64		life = end - entry->created;
 
-	return entry->expires != CX_NEVER && life >= 0 && life % 1000 == 0 &&
+	return end != CX_NEVER && life >= 0 && life % 1000 == 0 &&
 		life / 1000 <= PG_UINT32_MAX;
 }
 
@@ -114,6 +142,8 @@ cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
 	uint8		flags = flags_of(ident, entry);
 	Size		size = sizeof(Header) + ident->key_len + ident->scope_len;
 
+	if (entry->stale_ms > 0)
+		size += sizeof(StaleField);
 	if (flags & CX_ENTRY_LOADER)
 		size += sizeof(uint64);
 	if (flags & CX_ENTRY_TYPED)
@@ -135,6 +165,12 @@ cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
 static void
 write_fields(CxCursor *c, uint8 flags, const CxNewEntry *entry)
 {
+	if (entry->stale_ms > 0)
+	{
+		StaleField	field = {entry->stale_ms, entry->stale_by_row, 0};
+
+		cx_arena_write(c, &field, sizeof(field));
+	}
 	if (flags & CX_ENTRY_LOADER)
 		cx_arena_write(c, &entry->loader, sizeof(uint64));
 	if (flags & CX_ENTRY_TYPED)
@@ -185,8 +221,9 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 	header.len = (uint32) cx_entry_size(ident, entry);
 	header.flags = flags_of(ident, entry);
 	header.life_ms = (header.flags & CX_ENTRY_CREATED) ? 0
-		: (uint32) ((entry->expires - entry->created) / 1000);
+		: (uint32) ((cx_entry_end(entry) - entry->created) / 1000);
 	header.key_len = ident->key_len;
+	header.has_stale = entry->stale_ms > 0;
 	header.has_reads = has_reads(entry);
 	header.scope_len = ident->scope_len;
 	cx_arena_write(&c, &header, sizeof(header));
@@ -209,6 +246,17 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 static void
 read_fields(CxCursor *c, CxEntry *entry)
 {
+	entry->stale_ms = entry->seen_ms = 0;
+	entry->stale_by_row = false;
+	if (entry->has_stale)
+	{
+		StaleField	field;
+
+		cx_arena_read(c, &field, sizeof(field));
+		entry->stale_ms = field.stale_ms;
+		entry->stale_by_row = field.by_row;
+		entry->seen_ms = field.seen_ms;
+	}
 	entry->loader = 0;
 	entry->type = JSONBOID;
 	entry->typhash = 0;
@@ -263,10 +311,11 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 	entry->scope_len = header->scope_len;
 	entry->key_len = header->key_len;
 	entry->has_reads = header->has_reads;
+	entry->has_stale = header->has_stale;
 	entry->created = slot->expires - (int64) header->life_ms * 1000;
 	read_fields(&c, entry);
 	entry->names = c;
-	before = sizeof(Header) +
+	before = sizeof(Header) + (entry->has_stale ? sizeof(StaleField) : 0) +
 		((entry->flags & CX_ENTRY_LOADER) ? sizeof(uint64) : 0) +
 		((entry->flags & CX_ENTRY_TYPED) ? sizeof(TypeField) : 0) +
 		((entry->flags & CX_ENTRY_CREATED) ? sizeof(TimestampTz) : 0) +
@@ -279,6 +328,18 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 		entry->metadata_len;
 	entry->value_len = header->len - before;
 	entry->tags = c;
+}
+
+/*
+ * Notes that an entry with a stale field was fresh so long after its creation.
+ * Others may read or write it at the same time: the value is one word.
+ */
+void
+cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms)
+{
+	char	   *field = cx_arena_address(slot->data) + sizeof(Header);
+
+	*(volatile uint32 *) (field + offsetof(StaleField, seen_ms)) = seen_ms;
 }
 
 /*

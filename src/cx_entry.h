@@ -50,6 +50,8 @@ typedef struct CxNewEntry
 	uint64		loader;			/* fingerprint */
 	TimestampTz created;
 	TimestampTz expires;		/* CX_NEVER = does not */
+	uint32		stale_ms;		/* kept so long past that, or past being dead */
+	bool		stale_by_row;	/* the loader's row says so */
 	double		cost_us;
 	const CxReads *reads;		/* NULL = not known */
 	int			ntags;
@@ -71,6 +73,11 @@ typedef struct CxEntry
 	uint16		key_len;
 	uint16		ntags;
 	uint16		tags_len;		/* of their texts, a length byte before each */
+	bool		has_stale;
+	bool		stale_by_row;
+	uint32		stale_ms;
+	uint32		seen_ms;		/* since creation: when it was last known to
+								 * be fresh */
 	bool		has_reads;
 	bool		exact;			/* as in CxReads, as are the next three */
 	uint16		nread;
@@ -86,6 +93,10 @@ typedef struct CxEntry
 	CxCursor	tags;			/* ids, then texts */
 } CxEntry;
 
+#define CX_MAX_STALE_MS PG_INT32_MAX	/* 24 days */
+
+extern TimestampTz cx_entry_end(const CxNewEntry *entry);
+extern void cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms);
 extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry);
 extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
 						   const CxNewEntry *entry);

@@ -10,18 +10,29 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
+#include "common/pg_prng.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "cx_collect.h"
 #include "cx_counters.h"
 #include "cx_fetch.h"
 #include "cx_fingerprint.h"
+#include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
+#include "cx_validate.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
 #define ERRCODE_CACHE_MISS MAKE_SQLSTATE('C', 'X', '0', '0', '1')
+
+#define MAX_WAITS 3				/* for the loads of others, in one call */
+#define MAX_EARLY 20			/* an early refresh beyond has no chance */
 
 /* What is counted, and said, about what an exact cache does not keep */
 static const struct
@@ -89,6 +100,10 @@ cx_fetch_begin(CxFetch *f)
 	f->exact = f->ask.cache->exact;
 	f->old_gen = 0;
 	f->frequency = 0;
+	f->alone = false;
+	f->claim.held = false;
+	f->due = false;
+	f->other_settings = false;
 	f->gen = 0;
 	f->reads.known = false;
 	f->loader = 0;
@@ -109,16 +124,157 @@ answers(const CxFetch *f, const CxHit *hit)
 		return false;
 	if (hit->entry.flags & CX_ENTRY_MANUAL)
 		return !f->exact;
-	if (hit->entry.loader == f->loader)
-		return true;
-	cx_counters_add(f->ask.cache->number, CX_LOADER_CHANGED, 1);
-	return false;
+	return hit->entry.loader == f->loader;
 }
 
 static const CxReads no_reads;	/* of a ttl cache nothing helps */
 
+/* After the loader, which may have used the cache itself: the cache again. */
+bool
+cx_fetch_find_cache_again(CxFetch *f)
+{
+	CxCache    *cache = cx_catalog_find(f->cache, strlen(f->cache));
+
+	if (cache == NULL || cache->uid != f->cache_uid)
+		return false;
+	f->ask.cache = cache;
+	return true;
+}
+
+/* Looks up; what does not answer this call is a miss. */
+static CxStatus
+look(CxFetch *f, CxStatus (*how) (CxAsk *, bool, CxHit *), CxHit *hit)
+{
+	CxStatus	status = how(&f->ask, false, hit);
+
+	f->other_loader = false;
+	if (status != CX_MISS)
+	{
+		f->old_gen = hit->gen;
+		f->frequency = Min(15, hit->frequency + hit->hits);
+	}
+	if (!cx_cache_is_served(status))
+		return CX_MISS;
+	if (f->mode != CX_FETCH_REFRESH)
+	{
+		if (answers(f, hit))
+			return status;
+		f->other_loader = (hit->entry.flags & (CX_ENTRY_MANUAL | CX_ENTRY_LOADER))
+			== CX_ENTRY_LOADER && hit->entry.loader != f->loader;
+	}
+	cx_store_release(hit);
+	return CX_MISS;
+}
+
 /*
- * Looks the key up, and counts; true: the answer is in hit, to be released.
+ * Whether an entry is to be refreshed before it ends (XFetch): the nearer the
+ * end and the longer the loader takes, the likelier.
+ */
+static bool
+is_early(const CxFetch *f, const CxHit *hit)
+{
+	double		beta = f->ask.cache->beta;
+	double		gap;
+	double		u;
+
+	if (likely(beta <= 0) || hit->expires == CX_NEVER)
+		return false;
+	gap = (double) (hit->expires - f->ask.now) / (beta * hit->cost_us);
+	/* it is drawn only where it could be true */
+	if (gap > MAX_EARLY)
+		return false;
+	u = pg_prng_double(&pg_global_prng_state);
+	return u <= 0 || -log(u) >= gap;
+}
+
+/* Sets f->due for a hit that somebody should refresh. */
+static void
+note_due(CxFetch *f, CxStatus status, const CxHit *hit)
+{
+	if (f->mode != CX_FETCH_NORMAL || f->query == NULL ||
+		(status != CX_STALE && !is_early(f, hit)))
+		return;
+	f->due = true;
+	f->other_settings = hit->reads.settings_len > 0;
+}
+
+/* Looks whether another one's load has answered this call, and counts it. */
+static CxStatus
+look_again(CxFetch *f, CxHit *hit)
+{
+	CxStatus	status = look(f, cx_cache_lookup, hit);
+
+	if (status == CX_MISS)
+		return CX_MISS;
+	cx_counters_add(f->ask.cache->number, CX_LOADS_DEDUPED, 1);
+	note_due(f, status, hit);
+	return status;
+}
+
+/* Waits for who loads the key; false: the caller loads for himself. */
+static bool
+wait_for_load(CxFetch *f, TimestampTz deadline)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	uint64		id = f->ask.ident.id;
+	bool		over;
+
+	if (start >= deadline || !cx_flight_may_wait(id, f->loader))
+		return false;
+	over = cx_flight_wait(id, (int) ((deadline - start) / 1000) + 1);
+	f->ask.now = GetCurrentTimestamp();
+	/* so that the next ones do not wait as long for nothing */
+	if (!over)
+		cx_flight_leave_alone(id, f->loader, f->ask.now);
+	if (!cx_fetch_find_cache_again(f) || !cx_catalog_usable(f->ask.cache))
+		return false;
+	cx_counters_add(f->ask.cache->number, CX_WAIT_US,
+					(uint64) Max(f->ask.now - start, 0));
+	return over;
+}
+
+/*
+ * After a miss: what another session's load has left; hit is filled then.
+ * CX_MISS: the caller is to load; he has the claim, or is one of those that
+ * do without.
+ */
+static CxStatus
+join(CxFetch *f, CxHit *hit)
+{
+	uint64		id = f->ask.ident.id;
+	CxStatus	status = CX_MISS;
+	TimestampTz deadline;
+
+	if (f->mode == CX_FETCH_BYPASS || f->query == NULL || !f->ask.usable ||
+		f->alone || cx_guc_load_timeout == 0 ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		cx_flight_is_alone(id, f->loader, f->ask.now))
+		return CX_MISS;
+	deadline = TimestampTzPlusMilliseconds(f->ask.now, cx_guc_load_timeout);
+	for (int i = 0; status == CX_MISS && !f->claim.held; i++)
+	{
+		if (cx_flight_claim(&f->claim, id, f->loader))
+		{
+			/* the last one may have finished just before */
+			if (f->mode == CX_FETCH_NORMAL)
+				status = look_again(f, hit);
+			if (status == CX_MISS)
+				break;
+			cx_flight_release(&f->claim);
+		}
+		else if (f->mode == CX_FETCH_NORMAL && i < MAX_WAITS &&
+				 wait_for_load(f, deadline))
+			status = look_again(f, hit);
+		else
+			break;
+	}
+	return status;
+}
+
+/*
+ * Looks the key up, and counts; true: the answer is in hit, to be released,
+ * and if f->due it is to be refreshed.  Else the key is to be loaded.  May
+ * wait for another session that does so.
  * Sets old_gen and frequency of what is in the way; without a cache to read,
  * mode becomes CX_FETCH_BYPASS.
  */
@@ -137,39 +293,21 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 	/* what is in a ttl cache, or is not, a loader may not depend on */
 	if (!f->exact && cx_collect_is_active())
 		cx_collect_cached(&no_reads, false);
-	status = cx_read_sampled(&f->ask, false, hit);
-	if (status != CX_MISS)
-	{
-		f->old_gen = hit->gen;
-		f->frequency = Min(15, hit->frequency + hit->hits);
-	}
-	if (status == CX_HIT || status == CX_NEGATIVE)
-	{
-		if (f->mode == CX_FETCH_REFRESH || !answers(f, hit))
-		{
-			cx_store_release(hit);
-			status = CX_MISS;
-		}
-	}
+	status = look(f, cx_read_sampled, hit);
 	cx_read_count(&f->ask, status, hit);
-	if (status != CX_HIT && status != CX_NEGATIVE)
+	if (f->other_loader)
+		cx_counters_add(f->ask.cache->number, CX_LOADER_CHANGED, 1);
+	if (status != CX_MISS)
+		note_due(f, status, hit);
+	else if (f->mode != CX_FETCH_CACHED)
+		status = join(f, hit);
+	if (status == CX_MISS)
 		return false;
 	if (cx_collect_is_active())
 		cx_collect_cached(&hit->reads, hit->reads.exact &&
+						  status != CX_STALE &&
 						  f->mode != CX_FETCH_CACHED &&
 						  (hit->entry.flags & CX_ENTRY_MANUAL) == 0);
-	return true;
-}
-
-/* After the loader, which may have used the cache itself: the cache again. */
-bool
-cx_fetch_find_cache_again(CxFetch *f)
-{
-	CxCache    *cache = cx_catalog_find(f->cache, strlen(f->cache));
-
-	if (cache == NULL || cache->uid != f->cache_uid)
-		return false;
-	f->ask.cache = cache;
 	return true;
 }
 
@@ -215,6 +353,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	{
 		if (collector)
 			cx_collect_abandon(collector);
+		cx_flight_release(&f->claim);
 		if (cache >= 0)
 			cx_counters_add(cache, CX_LOAD_ERRORS, 1);
 		PG_RE_THROW();
@@ -234,25 +373,12 @@ cx_fetch_counter(CxRefusal refusal)
 	return refusals[refusal].counter;
 }
 
-/*
- * Stores what the loader returned, as encoded in value, unless something is
- * against it.
- */
-void
-cx_fetch_store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
+/* What the row says of the entry's life wins. */
+static CxLife
+life_of(const CxFetch *f, const CxLoaded *loaded)
 {
-	CxNewEntry	entry;
 	CxLife		life = f->life;
 
-	if (f->gen == 0 || loaded->ignore)
-		return;
-	if (f->refusal != CX_NOT_REFUSED)
-	{
-		if (f->ask.cache->number >= 0)
-			cx_counters_add(f->ask.cache->number,
-							refusals[f->refusal].counter, 1);
-		return;
-	}
 	if (loaded->has_ttl || loaded->has_expires_at)
 	{
 		life.has_ttl = loaded->has_ttl && !loaded->has_expires_at;
@@ -260,18 +386,78 @@ cx_fetch_store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 		life.has_expires = loaded->has_expires_at;
 		life.expires = loaded->expires_at;
 	}
+	if (loaded->has_stale)
+	{
+		life.has_stale = life.stale_by_row = true;
+		life.stale_us = loaded->stale_us;
+	}
+	return life;
+}
+
+/* Whether a loaded value meets the cache's condition; counts if not. */
+static bool
+is_valid(CxFetch *f, const CxValue *value)
+{
+	Jsonb	   *json;
+
+	if (f->ask.cache->validate == NULL || value->isnull ||
+		value->type != JSONBOID)
+		return true;
+	json = palloc(VARHDRSZ + value->len);
+	SET_VARSIZE(json, VARHDRSZ + value->len);
+	memcpy(VARDATA(json), value->data, value->len);
+	if (cx_validate_quietly(f->ask.cache, json))
+		return cx_fetch_find_cache_again(f);
+	if (cx_fetch_find_cache_again(f) && f->ask.cache->number >= 0)
+		cx_counters_add(f->ask.cache->number, CX_REFUSED_INVALID, 1);
+	return false;
+}
+
+/* Stores it, unless something is against it. */
+static CxFilled
+store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
+{
+	CxNewEntry	entry;
+	CxLife		life = life_of(f, loaded);
+
+	if (f->gen == 0 || loaded->ignore)
+		return CX_FILL_IMPOSSIBLE;
+	if (f->refusal != CX_NOT_REFUSED)
+	{
+		if (f->ask.cache->number >= 0)
+			cx_counters_add(f->ask.cache->number,
+							refusals[f->refusal].counter, 1);
+		return CX_FILL_IMPOSSIBLE;
+	}
+	if (!is_valid(f, value))
+		return CX_FILL_IMPOSSIBLE;
 	if (!cx_put_make_entry(&entry, f->ask.cache, value, &life))
 	{
 		if (f->old_gen != 0)
 			cx_cache_discard(&f->ask, f->old_gen);
-		return;
+		return CX_FILL_IMPOSSIBLE;
 	}
 	entry.has_loader = true;
 	entry.loader = f->loader;
 	entry.cost_us = loaded->cost_us;
 	entry.reads = &f->reads;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
-	cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
+	return cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
+}
+
+/*
+ * Stores what the loader returned, as encoded in value, unless something is
+ * against it; then those who wait for it can look.
+ */
+void
+cx_fetch_store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
+{
+	CxFilled	filled = store(f, loaded, value);
+
+	if (filled == CX_FILL_IMPOSSIBLE && f->claim.held)
+		cx_flight_leave_alone(f->ask.ident.id, f->loader,
+							  GetCurrentTimestamp());
+	cx_flight_release(&f->claim);
 }
 
 void

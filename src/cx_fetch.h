@@ -9,6 +9,7 @@
 #include "cx_args.h"
 #include "cx_codec.h"
 #include "cx_counters.h"
+#include "cx_flight.h"
 #include "cx_judge.h"
 #include "cx_loader.h"
 
@@ -39,6 +40,11 @@ typedef struct CxFetch
 	ArrayType  *tags;
 	uint64		old_gen;		/* of an entry in the way, 0 = none */
 	uint8		frequency;		/* its */
+	bool		other_loader;	/* the entry in the way has */
+	bool		alone;			/* loads without regard to others */
+	CxClaim		claim;			/* of this call, to load for all */
+	bool		due;			/* what was found is to be refreshed */
+	bool		other_settings; /* it depends on settings by name */
 
 	/* of a run of the loader */
 	uint64		gen;			/* from before it, 0 = not to be kept */

@@ -12,10 +12,10 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "cx_compute.h"
 #include "cx_put.h"
-#include "cx_read.h"
 #include "cx_preload.h"
+#include "cx_read.h"
+#include "cx_revalidate.h"
 
 PG_FUNCTION_INFO_V1(cachex_fetch);
 PG_FUNCTION_INFO_V1(cachex_fetch_as);
@@ -88,55 +88,68 @@ hit_value(const CxFetch *f, CxHit *hit, bool *isnull)
 	return value;
 }
 
-/* fetch(cache, key, query, params, ttl, tags, mode, scope) */
+/* What a fetch returns: the value of a hit, or of the loader. */
+static Datum
+find_or_load(CxFetch *f, bool *isnull)
+{
+	CxLoaded	fresh;
+	CxHit		hit;
+	Datum		value;
+
+	cx_fetch_begin(f);
+	if (!cx_fetch_find(f, &hit))
+		return load(f, isnull);
+	value = hit_value(f, &hit, isnull);
+	if (!f->due || !cx_revalidate_value(f, &fresh))
+		return value;
+	*isnull = fresh.isnull;
+	return fresh.value;
+}
+
+/* fetch(cache, key, query, params, ttl, tags, stale_for, mode, scope) */
 Datum
 cachex_fetch(PG_FUNCTION_ARGS)
 {
 	CxFetch		f;
-	CxHit		hit;
-	bool		isnull;
-	Datum		value;
-
-	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 7, &f.ask);
-	f.type = JSONBOID;
-	f.params = cx_args_array(fcinfo, 3);
-	f.life = cx_args_life(fcinfo, 4, -1);
-	f.tags = cx_args_array(fcinfo, 5);
-	f.mode = cx_fetch_mode(fcinfo, 6);
-	choose_query(fcinfo, 2, false, &f);
-	cx_fetch_begin(&f);
-	if (cx_fetch_find(&f, &hit))
-		value = hit_value(&f, &hit, &isnull);
-	else
-		value = load(&f, &isnull);
-	if (isnull)
-		PG_RETURN_NULL();
-	PG_RETURN_DATUM(value);
-}
-
-/* fetch_as(cache, key, otherwise, query, params, ttl, tags, mode, scope) */
-Datum
-cachex_fetch_as(PG_FUNCTION_ARGS)
-{
-	CxFetch		f;
-	CxHit		hit;
 	bool		isnull;
 	Datum		value;
 
 	CX_REQUIRE_PRELOAD();
 	cx_args_ask(fcinfo, 1, 8, &f.ask);
+	f.type = JSONBOID;
+	f.params = cx_args_array(fcinfo, 3);
+	f.life = cx_args_life(fcinfo, 4, -1);
+	f.tags = cx_args_array(fcinfo, 5);
+	cx_args_stale(fcinfo, 6, &f.ask, &f.life);
+	f.mode = cx_fetch_mode(fcinfo, 7);
+	choose_query(fcinfo, 2, false, &f);
+	value = find_or_load(&f, &isnull);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(value);
+}
+
+/*
+ * fetch_as(cache, key, otherwise, query, params, ttl, tags, stale_for, mode,
+ * scope)
+ */
+Datum
+cachex_fetch_as(PG_FUNCTION_ARGS)
+{
+	CxFetch		f;
+	bool		isnull;
+	Datum		value;
+
+	CX_REQUIRE_PRELOAD();
+	cx_args_ask(fcinfo, 1, 9, &f.ask);
 	f.type = get_fn_expr_argtype(fcinfo->flinfo, 2);
 	f.params = cx_args_array(fcinfo, 4);
 	f.life = cx_args_life(fcinfo, 5, -1);
 	f.tags = cx_args_array(fcinfo, 6);
-	f.mode = cx_fetch_mode(fcinfo, 7);
+	cx_args_stale(fcinfo, 7, &f.ask, &f.life);
+	f.mode = cx_fetch_mode(fcinfo, 8);
 	choose_query(fcinfo, 3, false, &f);
-	cx_fetch_begin(&f);
-	if (cx_fetch_find(&f, &hit))
-		value = hit_value(&f, &hit, &isnull);
-	else
-		value = load(&f, &isnull);
+	value = find_or_load(&f, &isnull);
 	if (!isnull)
 		PG_RETURN_DATUM(value);
 	/* NULL from the loader is what otherwise is for */
@@ -322,6 +335,7 @@ cachex_fetch_many(PG_FUNCTION_ARGS)
 	f.mode = CX_FETCH_NORMAL;
 	choose_query(fcinfo, 2, true, &f);
 	cx_fetch_begin(&f);
+	f.alone = true;
 	many = split_keys(PG_GETARG_ARRAYTYPE_P(1), &n);
 	missing = find_many(fcinfo, &f, many, n, &nmissing);
 	if (nmissing > 0)

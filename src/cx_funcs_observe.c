@@ -37,18 +37,19 @@ PG_FUNCTION_INFO_V1(cachex_check_store);
 /* The counters of cachex.stats, in the order of its columns. */
 static const CxCounter shown[] =
 {
-	CX_HITS, CX_NEGATIVE_HITS, CX_MISSES, CX_BYPASSES, CX_LOADS,
-	CX_LOAD_ERRORS, CX_FILLS, CX_PUTS, CX_EXPIRED, CX_EVICTED,
+	CX_HITS, CX_STALE_HITS, CX_NEGATIVE_HITS, CX_MISSES, CX_BYPASSES,
+	CX_LOADS, CX_LOAD_ERRORS, CX_LOADS_DEDUPED, CX_REFRESHES, CX_FILLS, CX_PUTS, CX_EXPIRED, CX_EVICTED,
 	CX_EVICTED_UNREAD, CX_INVALIDATED, CX_CLEARED, CX_REPLACED, CX_TOO_LARGE,
 	CX_UPDATE_CONFLICTS, CX_LOADER_CHANGED, CX_REFUSED_FULL, CX_REFUSED_LIMIT,
 	CX_REFUSED_DOUBT, CX_REFUSED_WRITES, CX_REFUSED_SNAPSHOT,
+	CX_REFUSED_INVALID,
 	CX_REFUSED_UNWATCHED, CX_REFUSED_VOLATILE, CX_REFUSED_FUNCTION,
 	CX_REFUSED_RELATION, CX_REFUSED_QUERY, CX_REFUSED_TABLES,
 };
 
 #define STATS_FIRST		6		/* columns before the counters */
 #define STATS_COUNTERS	((int) lengthof(shown))
-#define STATS_LAST		10		/* columns after them */
+#define STATS_LAST		11		/* columns after them */
 #define STATS_NCOLS		(STATS_FIRST + STATS_COUNTERS + STATS_LAST)
 
 static void
@@ -83,10 +84,11 @@ set_times(const CxCache *cache, Datum *v, bool *null)
 	set_percentile(&v[3], &null[3], n, CX_LOAD_TIMES, 0.99);
 	set_percentile(&v[4], &null[4], n, CX_HIT_TIMES, 0.5);
 	set_percentile(&v[5], &null[5], n, CX_HIT_TIMES, 0.99);
-	v[6] = Float8GetDatum(cx_counters_read(n, CX_SAVED_US) / 1000.0);
-	set_time(&v[7], &null[7], cache->shared->last_sweep);
-	set_time(&v[8], &null[8], cache->shared->last_warm);
-	set_time(&v[9], &null[9], cache->shared->stats_reset);
+	v[6] = Float8GetDatum(cx_counters_read(n, CX_WAIT_US) / 1000.0);
+	v[7] = Float8GetDatum(cx_counters_read(n, CX_SAVED_US) / 1000.0);
+	set_time(&v[8], &null[8], cache->shared->last_sweep);
+	set_time(&v[9], &null[9], cache->shared->last_warm);
+	set_time(&v[10], &null[10], cache->shared->stats_reset);
 }
 
 static void
@@ -236,7 +238,8 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 	if (e->staged)
 		status = "pending";
 	else if (cx_scan_is_dead(e, cache->deps, GetCurrentTimestamp()))
-		status = "dead";
+		status = e->entry.has_stale && e->ends > GetCurrentTimestamp()
+			? "stale" : "dead";
 	else if (e->entry.flags & CX_ENTRY_NULL)
 		status = "negative";
 	v[N_CACHE] = CStringGetTextDatum(cache->name);

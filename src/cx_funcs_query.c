@@ -23,9 +23,9 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
-#include "cx_compute.h"
 #include "cx_preload.h"
 #include "cx_read.h"
+#include "cx_revalidate.h"
 #include "cx_rowset.h"
 
 #define LABEL_BYTES 120			/* of the query's text in the key */
@@ -255,16 +255,13 @@ check_columns(TupleDesc have, void *arg)
 	(void) columns_match(arg, have, ERROR);
 }
 
-/* Runs the query, stores its rows and returns them. */
+/* Returns rows that have just been computed. */
 static void
-load(CxFetch *f, Output *out)
+put_rows(Output *out, const CxRows *rows)
 {
-	CxRows	   *rows;
 	Datum	   *values;
 	bool	   *nulls;
 
-	cx_fetch_refuse_to_load(f);
-	rows = cx_compute_rows(f, check_columns, out);
 	values = palloc((rows->desc->natts + 1) * sizeof(Datum));
 	nulls = palloc((rows->desc->natts + 1) * sizeof(bool));
 	for (uint64 i = 0; i < rows->n; i++)
@@ -272,6 +269,26 @@ load(CxFetch *f, Output *out)
 		CHECK_FOR_INTERRUPTS();
 		heap_deform_tuple(rows->tuples[i], rows->desc, values, nulls);
 		put_row(out, values, nulls);
+	}
+}
+
+/* Returns the rows, from the cache or from the query. */
+static void
+find_or_load(CxFetch *f, Output *out)
+{
+	CxRows	   *rows;
+
+	cx_fetch_begin(f);
+	if (!find(f, out))
+	{
+		cx_fetch_refuse_to_load(f);
+		put_rows(out, cx_compute_rows(f, check_columns, out));
+	}
+	else if (f->due &&
+			 (rows = cx_revalidate_rows(f, check_columns, out)) != NULL)
+	{
+		tuplestore_clear(out->store);
+		put_rows(out, rows);
 	}
 }
 
@@ -302,9 +319,8 @@ query(FunctionCallInfo fcinfo, int n)
 	f.type = RECORDOID;
 	key = make_key(f.query, f.params, &len);
 	cx_cache_ask(&f.ask, cache, key, len, NULL, 0);
-	cx_fetch_begin(&f);
-	if (!find(&f, &out))
-		load(&f, &out);
+	f.ask.stale_us = CX_STALE_AS_DEFINED;
+	find_or_load(&f, &out);
 	return (Datum) 0;
 }
 

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_counters.h"
+#include "cx_flight.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
@@ -32,6 +33,7 @@ cachex_get(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	cx_args_ask(fcinfo, 1, 3, &ask);
+	ask.stale_us = CX_STALE_AS_DEFINED;
 	if (cx_read_lookup(&ask, false, &hit) == CX_MISS)
 	{
 		if (PG_ARGISNULL(2))
@@ -57,8 +59,9 @@ cachex_get_as(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	cx_args_ask(fcinfo, 1, 3, &ask);
+	ask.stale_us = CX_STALE_AS_DEFINED;
 	status = cx_read_lookup(&ask, false, &hit);
-	if (status == CX_HIT && !cx_read_layout_is_current(&hit))
+	if (cx_cache_is_served(status) && !cx_read_layout_is_current(&hit))
 	{
 		cx_store_release(&hit);
 		status = CX_MISS;
@@ -69,7 +72,7 @@ cachex_get_as(PG_FUNCTION_ARGS)
 			PG_RETURN_NULL();
 		PG_RETURN_DATUM(PG_GETARG_DATUM(2));
 	}
-	if (status == CX_NEGATIVE)
+	if (hit.entry.flags & CX_ENTRY_NULL)
 	{
 		cx_store_release(&hit);
 		PG_RETURN_NULL();
@@ -93,6 +96,7 @@ enum
 	E_AGE,
 	E_TTL,
 	E_EXPIRES_AT,
+	E_STALE_UNTIL,
 	E_FREQUENCY,
 	E_BYTES,
 	E_LOAD_MS,
@@ -117,17 +121,28 @@ set_times(Datum *v, bool *null, TimestampTz created, TimestampTz expires,
 	null[E_AGE] = false;
 	v[E_EXPIRES_AT] = TimestampTzGetDatum(expires);
 	null[E_EXPIRES_AT] = false;
-	if (expires == CX_NEVER)
+	if (expires != CX_NEVER)
 	{
-		v[E_CACHE_CONTROL] = CStringGetTextDatum("max-age=31536000");
-		return;
+		ttl->time = expires - now;
+		v[E_TTL] = IntervalPGetDatum(ttl);
+		null[E_TTL] = false;
 	}
-	ttl->time = expires - now;
-	v[E_TTL] = IntervalPGetDatum(ttl);
-	null[E_TTL] = false;
-	v[E_CACHE_CONTROL] =
-		PointerGetDatum(cstring_to_text(psprintf("max-age=" INT64_FORMAT,
-												 (expires - now) / USECS_PER_SEC)));
+}
+
+/* What a browser may be told of an entry that is fresh, or stale for a time. */
+static char *
+cache_control(const CxHit *hit, TimestampTz now)
+{
+	int64		fresh = Max(hit->expires - now, 0) / USECS_PER_SEC;
+	int64		stale;
+
+	if (hit->expires == CX_NEVER)
+		return "max-age=31536000";
+	stale = (hit->stale_until - Max(hit->expires, now)) / USECS_PER_SEC;
+	return stale > 0
+		? psprintf("max-age=" INT64_FORMAT ", stale-while-revalidate="
+				   INT64_FORMAT, fresh, stale)
+		: psprintf("max-age=" INT64_FORMAT, fresh);
 }
 
 /* The names of tags, each behind a length byte, as text[]. */
@@ -194,7 +209,8 @@ set_value(Datum *v, bool *null, const CxNewEntry *entry,
  * as a cast of his type to json, can run and use the cache itself.
  */
 static void
-set_hit(Datum *v, bool *null, CxHit *hit, const char *if_none_match)
+set_hit(Datum *v, bool *null, CxHit *hit, CxStatus status,
+		const char *if_none_match)
 {
 	CxNewEntry	copy;
 	TimestampTz now = GetCurrentTimestamp();
@@ -202,7 +218,13 @@ set_hit(Datum *v, bool *null, CxHit *hit, const char *if_none_match)
 	cx_put_copy_entry(hit, &copy);
 	cx_store_release(hit);
 	set_value(v, null, &copy, if_none_match);
+	if (status == CX_STALE)
+		v[E_STATUS] = CStringGetTextDatum("stale");
 	set_times(v, null, copy.created, copy.expires, now);
+	v[E_STALE_UNTIL] = TimestampTzGetDatum(hit->stale_until);
+	null[E_STALE_UNTIL] = hit->entry.stale_ms == 0;
+	v[E_CACHE_CONTROL] = CStringGetTextDatum(status == CX_STALE ? "max-age=0"
+											 : cache_control(hit, now));
 	v[E_FREQUENCY] = Int32GetDatum(hit->frequency);
 	v[E_BYTES] = Int64GetDatum((int64) hit->charge * CX_CHUNK_SIZE +
 							   CX_SLOT_SIZE);
@@ -252,18 +274,20 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	}
 	/* drawn before looking, so that nothing is missed in between */
 	absent = cx_cache_absent_version();
+	ask.stale_us = CX_STALE_AS_DEFINED;
 	status = cx_read_lookup(&ask, true, &hit);
 	if (status == CX_MISS || !cx_read_layout_is_current(&hit))
 	{
 		cx_store_release(&hit);
-		v[E_STATUS] = CStringGetTextDatum("miss");
+		v[E_STATUS] = CStringGetTextDatum(cx_flight_is_loading(ask.ident.id)
+										  ? "loading" : "miss");
 		v[E_VERSION] = Int64GetDatum(absent);
 		v[E_CACHE_CONTROL] = CStringGetTextDatum("no-cache");
 	}
 	else
 	{
 		v[E_VERSION] = Int64GetDatum(hit.gen);
-		set_hit(v, null, &hit, cx_args_cstring(fcinfo, 2));
+		set_hit(v, null, &hit, status, cx_args_cstring(fcinfo, 2));
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  v, null)));

@@ -17,6 +17,7 @@ int			cx_guc_warmer_timeout = 60000;
 char	   *cx_guc_databases = NULL;
 bool		cx_guc_enabled = true;
 double		cx_guc_ttl_factor = 1.0;
+int			cx_guc_load_timeout = 10000;
 
 /* Settings that need the shared memory, so they are fixed at server start. */
 static void
@@ -58,6 +59,10 @@ define_session(void)
 							 "Uses the cache; off runs every loader.",
 							 NULL, &cx_guc_enabled, true,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.load_timeout",
+							"How long to wait for another session that loads the same; 0 does not wait.",
+							NULL, &cx_guc_load_timeout, 10000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomRealVariable("cachex.ttl_factor",
 							 "Multiplies every time to live that this session stores.",
 							 NULL, &cx_guc_ttl_factor, 1.0, 0.0, 1000.0,

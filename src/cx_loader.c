@@ -5,7 +5,7 @@
  * A loader is one SELECT.  It runs in SPI under the caller's snapshot and in
  * a transaction made read only for the time, so that functions it calls
  * cannot write either.  Of the columns of its result, those named and typed
- * like a control (ttl interval, expires_at timestamptz, tags text[], ignore
+ * like a control (ttl interval, expires_at timestamptz, stale_for interval, tags text[], ignore
  * boolean) say how to keep the value; the value is the column named "value",
  * else the only other column, else the other columns as a jsonb object.  A
  * result that would be left without a value has no controls.
@@ -43,6 +43,7 @@ typedef struct Columns
 	int			key;
 	int			ttl;
 	int			expires_at;
+	int			stale_for;
 	int			tags;
 	int			ignore;
 	int			value;			/* 0: the value is an object of members */
@@ -62,6 +63,7 @@ static const struct
 {
 	{"ttl", INTERVALOID, offsetof(Columns, ttl)},
 	{"expires_at", TIMESTAMPTZOID, offsetof(Columns, expires_at)},
+	{"stale_for", INTERVALOID, offsetof(Columns, stale_for)},
 	{"tags", TEXTARRAYOID, offsetof(Columns, tags)},
 	{"ignore", BOOLOID, offsetof(Columns, ignore)}
 };
@@ -299,6 +301,11 @@ read_row(const CxRun *run, const Columns *columns, HeapTuple tuple,
 	{
 		out->has_expires_at = true;
 		out->expires_at = DatumGetTimestampTz(value);
+	}
+	if (read_control(tuple, desc, columns->stale_for, &value))
+	{
+		out->has_stale = true;
+		out->stale_us = cx_loader_interval_us(DatumGetIntervalP(value));
 	}
 	if (read_control(tuple, desc, columns->tags, &value))
 		out->tags = DatumGetArrayTypeP(copy_value(value, TEXTARRAYOID,

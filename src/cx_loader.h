@@ -18,6 +18,8 @@ typedef struct CxLoaded
 	int64		ttl_us;			/* microseconds; <= 0: do not keep */
 	bool		has_expires_at; /* the row has "expires_at", not NULL */
 	TimestampTz expires_at;
+	bool		has_stale;		/* the row has "stale_for", not NULL */
+	int64		stale_us;
 	ArrayType  *tags;			/* the row's "tags" (text[]), or NULL */
 	bool		ignore;			/* the row's "ignore" is true: do not store */
 	double		cost_us;		/* what the loader took, in microseconds */

@@ -72,7 +72,7 @@ fill_slot(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry,
 	slot->cache = ident->cache;
 	slot->class = CX_CLASS_NONE;
 	slot->gen = gen;
-	slot->expires = entry->expires;
+	slot->expires = cx_entry_end(entry);
 	slot->hits = 0;
 	slot->flags = 0;
 	slot->weight = (float) (Min(entry->cost_us, MAX_COST_US) /
@@ -123,8 +123,8 @@ cx_make_slot(const CxCache *cache, const CxIdent *ident,
 		entered = cx_policy_enter(n, &cache->limits, frequency, now, &victims);
 		cx_store_drop(&victims);
 	} while (!entered);
-	if (entry->expires != CX_NEVER)
-		cx_wake_before(entry->expires);
+	if (cx_entry_end(entry) != CX_NEVER)
+		cx_wake_before(cx_entry_end(entry));
 	return n;
 }
 

@@ -8,12 +8,14 @@
 
 #include "catalog/pg_type_d.h"
 #include "common/int.h"
+#include "common/pg_prng.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
 #include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
+#include "cx_validate.h"
 
 /* The instant at which a life of so many microseconds ends. */
 static TimestampTz
@@ -38,6 +40,31 @@ end_of(TimestampTz created, int64 ttl_us)
 	return end;
 }
 
+/* A life, less up to the cache's jitter, so that not all end at once. */
+static int64
+with_jitter(const CxCache *cache, int64 ttl_us)
+{
+	if (cache->jitter <= 0 || ttl_us == CX_TTL_NEVER || ttl_us <= 0)
+		return ttl_us;
+	return Max((int64) ((double) ttl_us *
+						(1 - cache->jitter *
+						 pg_prng_double(&pg_global_prng_state))), 1);
+}
+
+/*
+ * How long it is kept past its end, for any reader.  A row of the loader
+ * decides; a caller who allows less than the cache decides for himself only.
+ */
+static uint32
+stale_ms(const CxCache *cache, const CxLife *life)
+{
+	int64		us = life->has_stale ? life->stale_us : 0;
+
+	if (!life->stale_by_row)
+		us = Max(us, cache->stale_us);
+	return (uint32) Min(Max(us, 0) / 1000, CX_MAX_STALE_MS);
+}
+
 /*
  * Fills entry, but for tags and metadata, with a value that is stored now for
  * a life; what the life leaves open, the cache says.  Returns false when the
@@ -60,11 +87,15 @@ cx_put_make_entry(CxNewEntry *entry, const CxCache *cache,
 	if (life->has_expires)
 		entry->expires = life->expires;
 	else if (life->has_ttl)
-		entry->expires = end_of(entry->created, life->ttl_us);
+		entry->expires = end_of(entry->created,
+								with_jitter(cache, life->ttl_us));
 	else
 		entry->expires = end_of(entry->created,
-								value->isnull ? cache->negative_ttl_us
-								: cache->ttl_us);
+								with_jitter(cache, value->isnull
+											? cache->negative_ttl_us
+											: cache->ttl_us));
+	entry->stale_ms = stale_ms(cache, life);
+	entry->stale_by_row = life->stale_by_row;
 	return entry->expires > entry->created;
 }
 
@@ -79,6 +110,29 @@ cx_put_json(CxValue *value, Jsonb *json)
 	value->len = json ? VARSIZE(json) - VARHDRSZ : 0;
 }
 
+/* Raises an error for a value that does not meet the cache's condition. */
+static void
+validate(CxAsk *ask, const CxNewEntry *entry)
+{
+	char		name[NAMEDATALEN];
+	Jsonb	   *json;
+
+	if (ask->cache->validate == NULL || entry->isnull ||
+		entry->type != JSONBOID)
+		return;
+	strlcpy(name, ask->cache->name, NAMEDATALEN);
+	json = palloc(VARHDRSZ + entry->value_len);
+	SET_VARSIZE(json, VARHDRSZ + entry->value_len);
+	memcpy(VARDATA(json), entry->value, entry->value_len);
+	if (!cx_validate(ask->cache, json))
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("value for key \"%.*s\" violates the validation of cache \"%s\"",
+						ask->ident.key_len, ask->ident.key, name)));
+	/* what it ran may have changed the caches */
+	ask->cache = cx_catalog_get(name, strlen(name));
+}
+
 /*
  * Stages an entry, or (keep false) that there is none.  Returns whether it
  * was stored.
@@ -86,6 +140,8 @@ cx_put_json(CxValue *value, Jsonb *json)
 bool
 cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 {
+	if (keep)
+		validate(ask, entry);
 	if (!cx_catalog_usable(ask->cache))
 		return false;
 	if (keep)
@@ -155,6 +211,8 @@ cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
 	entry->loader = old->loader;
 	entry->created = old->created;
 	entry->expires = hit->expires;
+	entry->stale_ms = old->stale_ms;
+	entry->stale_by_row = old->stale_by_row;
 	entry->cost_us = hit->cost_us;
 	entry->ntags = old->ntags;
 	memcpy(entry->tag_id, hit->tag_id, old->ntags * sizeof(uint64));

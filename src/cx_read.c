@@ -35,12 +35,13 @@ cx_read_count(const CxAsk *ask, CxStatus status, const CxHit *hit)
 
 	if (cache < 0)
 		return;
-	if (status != CX_HIT && status != CX_NEGATIVE)
+	if (!cx_cache_is_served(status))
 	{
 		cx_counters_add(cache, CX_MISSES, 1);
 		return;
 	}
-	cx_counters_add(cache, status == CX_HIT ? CX_HITS : CX_NEGATIVE_HITS, 1);
+	cx_counters_add(cache, status == CX_HIT ? CX_HITS :
+					status == CX_STALE ? CX_STALE_HITS : CX_NEGATIVE_HITS, 1);
 	cx_counters_add(cache, CX_SAVED_US, (uint64) hit->cost_us);
 }
 

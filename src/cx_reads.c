@@ -91,6 +91,28 @@ cx_reads_moved_since(const CxReads *reads, uint64 gen)
 }
 
 /*
+ * Whether the definitions of what was read, and privileges on it, are the same
+ * as when a generation was drawn, whatever has become of its rows.
+ */
+bool
+cx_reads_same_shapes(const CxView *view, const CxReads *reads, uint64 gen)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+	{
+		CxDep		dep = dep_of(reads, i);
+
+		dep.aspects &= CX_ASPECTS_SHAPE;
+		if (dep.aspects != 0 &&
+			(!cx_deps_admits(view, dep) ||
+			 cx_rels_gen(dep.id, dep.aspects) > gen))
+			return false;
+	}
+	return true;
+}
+
+/*
  * Whether this transaction may have changed what was read; after a definition
  * that is anything.
  */

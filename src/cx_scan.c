@@ -74,7 +74,9 @@ copy_cb(const CxSlot *slot, void *arg)
 	copy->cache = slot->cache;
 	copy->staged = (slot->flags & CX_SLOT_STAGED) != 0;
 	copy->gen = slot->gen;
-	copy->expires = slot->expires;
+	copy->ends = slot->expires;
+	copy->expires = slot->expires == CX_NEVER ? CX_NEVER
+		: slot->expires - (int64) copy->entry.stale_ms * 1000;
 	copy->bytes = cx_slot_bytes(slot);
 	copy->cost_us = (double) slot->weight * copy->bytes;
 	copy->frequency = slot->frequency;

@@ -17,7 +17,8 @@ typedef struct CxScanned
 	uint16		cache;
 	bool		staged;
 	uint64		gen;
-	TimestampTz expires;
+	TimestampTz expires;		/* no longer fresh */
+	TimestampTz ends;			/* not even stale */
 	double		cost_us;
 	uint64		bytes;
 	uint8		frequency;

@@ -19,6 +19,7 @@
 #include "cx_boot.h"
 #include "cx_counters.h"
 #include "cx_deps.h"
+#include "cx_flight.h"
 #include "cx_guc.h"
 #include "cx_key.h"
 #include "cx_launcher.h"
@@ -78,6 +79,18 @@ static void
 wake_init(const Plan *plan, void *memory)
 {
 	cx_wake_init(memory);
+}
+
+static Size
+flight_size(const Plan *plan)
+{
+	return cx_flight_size();
+}
+
+static void
+flight_init(const Plan *plan, void *memory)
+{
+	cx_flight_init(memory);
 }
 
 static Size
@@ -216,6 +229,7 @@ arena_init(const Plan *plan, void *memory)
 static const Module modules[] =
 {
 	{wake_size, wake_init},
+	{flight_size, flight_init},
 	{launcher_size, launcher_init},
 	{registry_size, registry_init},
 	{counters_size, counters_init},

@@ -163,7 +163,9 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 	CxCursor	c = hit->entry.tags;
 
 	hit->gen = slot->gen;
-	hit->expires = slot->expires;
+	hit->ends = slot->expires;
+	hit->expires = slot->expires == CX_NEVER ? CX_NEVER
+		: slot->expires - (int64) hit->entry.stale_ms * 1000;
 	hit->charge = slot->charge;
 	hit->cost_us = (double) slot->weight * cx_slot_bytes(slot);
 	hit->frequency = slot->frequency;
@@ -276,6 +278,33 @@ cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen, uint64 *tag_id,
 	}
 	LWLockRelease(lock);
 	return entry.ntags;
+}
+
+/*
+ * Notes that the entry of a generation was fresh so long after its creation;
+ * it has a stale field.
+ */
+void
+cx_store_seen(const CxIdent *ident, uint64 gen, uint32 seen_ms)
+{
+	LWLock	   *lock = lock_of((uint32) ident->id);
+	CxPlace		place;
+	CxEntry		entry;
+
+	LWLockAcquire(lock, LW_SHARED);
+	start(&place, (uint32) ident->id);
+	while (cx_bucket_match(&place, tag_of(ident->id), (uint32) ident->id))
+	{
+		CxSlot	   *slot = cx_slot(cx_bucket_slot(&place));
+
+		if (slot->gen == gen && (slot->flags & CX_SLOT_STAGED) == 0 &&
+			cx_entry_matches(slot, ident, &entry) && entry.has_stale)
+		{
+			cx_entry_set_seen(slot, seen_ms);
+			break;
+		}
+	}
+	LWLockRelease(lock);
 }
 
 /* Copies the value, hit->entry.value_len bytes; takes no lock. */

@@ -16,7 +16,9 @@ typedef struct CxHit
 {
 	CxEntry		entry;
 	uint64		gen;
-	TimestampTz expires;
+	TimestampTz expires;		/* no longer fresh */
+	TimestampTz ends;			/* not even stale */
+	TimestampTz stale_until;	/* for this caller; of cx_cache_lookup */
 	double		cost_us;
 	uint16		charge;			/* chunks */
 	uint8		frequency;
@@ -65,6 +67,7 @@ extern int	cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen,
 extern void cx_store_value(const CxHit *hit, char *to);
 extern void cx_store_release(CxHit *hit);
 extern void cx_store_release_stale(void);
+extern void cx_store_seen(const CxIdent *ident, uint64 gen, uint32 seen_ms);
 
 typedef enum CxLinked
 {

@@ -6,11 +6,14 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "executor/spi.h"
+#include "utils/guc.h"
 
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_secure.h"
+#include "cx_try.h"
 #include "cx_validate.h"
 
 /*
@@ -56,4 +59,33 @@ cx_validate(const CxCache *cache, Jsonb *value)
 			return scalar.val.boolean;
 	}
 	return false;
+}
+
+typedef struct Question
+{
+	const CxCache *cache;
+	Jsonb	   *value;
+	bool		valid;
+} Question;
+
+static void
+ask(void *arg)
+{
+	Question   *q = arg;
+
+	q->valid = cx_validate(q->cache, q->value);
+}
+
+/*
+ * The same; an error of the expression is a no.  Only a cancel and the like
+ * are raised.
+ */
+bool
+cx_validate_quietly(const CxCache *cache, Jsonb *value)
+{
+	Question	q = {cache, value, false};
+
+	if (IsInParallelMode())
+		return false;
+	return cx_try(ask, &q, cx_try_tolerates_all) && q.valid;
 }

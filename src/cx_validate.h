@@ -11,5 +11,6 @@
 
 extern void cx_validate_check(const char *expression);
 extern bool cx_validate(const CxCache *cache, Jsonb *value);
+extern bool cx_validate_quietly(const CxCache *cache, Jsonb *value);
 
 #endif							/* CX_VALIDATE_H */

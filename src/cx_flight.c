@@ -1,0 +1,266 @@
+/*
+ * cx_flight.c
+ *	  Who loads claims the identity; the others wait until he has finished,
+ *	  failed or died, and look again.
+ *
+ * A claim is a heavyweight advisory lock of its own kind (the fourth field is
+ * 5; users' have 1 or 2) in mode Exclusive, and who waits asks for it in mode
+ * Share, so that all of them go on at once.  So a claim ends with an error, a
+ * cancel, a transaction or a process like any other lock, pg_locks shows who
+ * waits for whom, and the deadlock detector sees the wait.  Its errors, like
+ * those of lock_timeout, do not become the caller's: he loads for himself.
+ *
+ * Nobody waits who holds a claim, or whose transaction has written.
+ *
+ * Beside the locks stand two small tables without any, of hints: which loader
+ * the last claim of an identity was for, since it is of no use to wait for
+ * another one; and for what waiting has been in vain, so that for some
+ * seconds nobody does.  A hint that is lost costs a wait, or a load.
+ *
+ * Locking: none of cachex's.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "storage/lock.h"
+
+#include "cx_compat.h"
+#include "cx_flight.h"
+#include "cx_key.h"
+#include "cx_try.h"
+
+#define FIELD4_CLAIM	5
+#define HINTS			1024	/* in each table, a power of two */
+#define ALONE_SECONDS	10
+#define MAX_HELD		16		/* claims of a session that are remembered */
+
+/* A loader's id keeps this many bits beside the seconds. */
+#define SECOND_BITS		24
+#define SECOND_MASK		((UINT64CONST(1) << SECOND_BITS) - 1)
+
+typedef struct Flights
+{
+	pg_atomic_uint64 loader[HINTS]; /* of the last claim; by identity */
+	pg_atomic_uint64 alone[HINTS];	/* what is loaded alone, until when */
+} Flights;
+
+static Flights *flights;
+
+/* Claims of this session; those that are not held any more are skipped. */
+static uint64 held[MAX_HELD];
+static int	nheld = 0;
+
+Size
+cx_flight_size(void)
+{
+	return sizeof(Flights);
+}
+
+void
+cx_flight_init(void *memory)
+{
+	flights = memory;
+	for (int i = 0; i < HINTS; i++)
+	{
+		pg_atomic_init_u64(&flights->loader[i], 0);
+		pg_atomic_init_u64(&flights->alone[i], 0);
+	}
+}
+
+static LOCKTAG
+tag_of(uint64 id)
+{
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (id >> 32), (uint32) id,
+						 FIELD4_CLAIM);
+	return tag;
+}
+
+/* ---- what is loaded alone ---- */
+
+static uint64
+second_of(TimestampTz t)
+{
+	return (uint64) (t / USECS_PER_SEC) & SECOND_MASK;
+}
+
+/* Whether it is known that waiting for this loader is in vain. */
+bool
+cx_flight_is_alone(uint64 id, uint64 loader, TimestampTz now)
+{
+	uint64		h = cx_key_mix(id ^ loader);
+	uint64		hint = pg_atomic_read_u64(&flights->alone[h % HINTS]);
+	uint64		age = (second_of(now) - hint) & SECOND_MASK;
+
+	return (hint & ~SECOND_MASK) == (h & ~SECOND_MASK) && hint != 0 &&
+		age < ALONE_SECONDS;
+}
+
+/*
+ * Has everybody load for himself for some seconds: what the loader returns is
+ * not kept, or it takes longer than one waits.
+ */
+void
+cx_flight_leave_alone(uint64 id, uint64 loader, TimestampTz now)
+{
+	uint64		h = cx_key_mix(id ^ loader);
+
+	pg_atomic_write_u64(&flights->alone[h % HINTS],
+						(h & ~SECOND_MASK) | second_of(now));
+}
+
+/* ---- claims ---- */
+
+static bool
+is_held(uint64 id)
+{
+	LOCKTAG		tag = tag_of(id);
+
+	return LockHeldByMe(&tag, ExclusiveLock);
+}
+
+static void
+remember(uint64 id)
+{
+	int			n = 0;
+
+	/* an error may have ended some, with their subtransactions */
+	for (int i = 0; i < nheld; i++)
+	{
+		if (is_held(held[i]))
+			held[n++] = held[i];
+	}
+	nheld = n;
+	if (nheld < MAX_HELD)
+		held[nheld++] = id;
+}
+
+/*
+ * Claims an identity for a loader; false: somebody has it, this session
+ * included, or the lock table is full.  Never waits.
+ */
+bool
+cx_flight_claim(CxClaim *claim, uint64 id, uint64 loader)
+{
+	LOCKTAG		tag = tag_of(id);
+
+	claim->held = false;
+	if (nheld == MAX_HELD || is_held(id) ||
+		cx_compat_try_lock(&tag, ExclusiveLock) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
+	claim->held = true;
+	claim->id = id;
+	claim->owner = CurrentResourceOwner;
+	remember(id);
+	pg_atomic_write_u64(&flights->loader[id % HINTS], loader);
+	return true;
+}
+
+/* Ends a claim, if it is held; also after an error. */
+void
+cx_flight_release(CxClaim *claim)
+{
+	ResourceOwner owner = CurrentResourceOwner;
+	LOCKTAG		tag;
+
+	if (!claim->held)
+		return;
+	claim->held = false;
+	for (int i = 0; i < nheld; i++)
+	{
+		if (held[i] == claim->id)
+		{
+			held[i] = held[--nheld];
+			break;
+		}
+	}
+	if (!is_held(claim->id))
+		return;
+	tag = tag_of(claim->id);
+	CurrentResourceOwner = claim->owner;
+	LockRelease(&tag, ExclusiveLock, false);
+	CurrentResourceOwner = owner;
+}
+
+/* Whether somebody loads the identity now, with any loader. */
+bool
+cx_flight_is_loading(uint64 id)
+{
+	LOCKTAG		tag = tag_of(id);
+
+	if (cx_compat_try_lock(&tag, ShareLock) == LOCKACQUIRE_NOT_AVAIL)
+		return true;
+	LockRelease(&tag, ShareLock, false);
+	return false;
+}
+
+/* ---- waiting ---- */
+
+/* Whether this session may wait for who has claimed the identity. */
+bool
+cx_flight_may_wait(uint64 id, uint64 loader)
+{
+	if (pg_atomic_read_u64(&flights->loader[id % HINTS]) != loader ||
+		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		IsInParallelMode())
+		return false;
+	for (int i = 0; i < nheld; i++)
+	{
+		if (is_held(held[i]))
+			return false;
+	}
+	return true;
+}
+
+typedef struct Wait
+{
+	uint64		id;
+	int			timeout_ms;
+	bool		shared;
+} Wait;
+
+/* Asks for the claim in mode Share, and gives it back. */
+static void
+share(void *arg)
+{
+	Wait	   *wait = arg;
+	LOCKTAG		tag = tag_of(wait->id);
+	int			lock_timeout = LockTimeout;
+
+	PG_TRY();
+	{
+		LockTimeout = lock_timeout > 0 ? Min(lock_timeout, wait->timeout_ms)
+			: wait->timeout_ms;
+		wait->shared = cx_compat_lock(&tag, ShareLock) != LOCKACQUIRE_NOT_AVAIL;
+	}
+	PG_FINALLY();
+	{
+		LockTimeout = lock_timeout;
+	}
+	PG_END_TRY();
+	if (wait->shared)
+		LockRelease(&tag, ShareLock, false);
+}
+
+static bool
+tolerates(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+/*
+ * Waits until nobody has claimed the identity; false: it took longer than the
+ * time or lock_timeout, or it would have been a deadlock.  Raises an error for
+ * a cancel, which includes statement_timeout.
+ */
+bool
+cx_flight_wait(uint64 id, int timeout_ms)
+{
+	Wait		wait = {id, timeout_ms, false};
+
+	return cx_try(share, &wait, tolerates) && wait.shared;
+}
