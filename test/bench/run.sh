@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the performance targets P1 to P22, each beside its peer in the
+# Measures the performance targets P1 to P23, each beside its peer in the
 # same run, and prints one table; what falls short is shown.
 # usage: test/bench/run.sh
 #   BENCH_ROUNDS=n: rounds of everything (5); figures are their medians
@@ -10,6 +10,8 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 # shellcheck source=exact.sh
 . "$CX_ROOT/test/bench/exact.sh"
+# shellcheck source=fresh.sh
+. "$CX_ROOT/test/bench/fresh.sh"
 
 ROUNDS=${BENCH_ROUNDS:-5}
 [[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || cx_die 'BENCH_ROUNDS is a number from 1 on'
@@ -42,7 +44,7 @@ row() {
 			bound = n == 2 ? part[1] / part[2] : target
 			shown = sprintf(bound < 0.1 ? "%.4f" : "%.3f", ratio)
 			# Nothing costs less than nothing: that is noise.
-			ok = ratio > 0 && (op == "<=" ? shown <= bound : shown >= bound)
+			ok = ratio > 0 && (op == "<=" ? shown + 0 <= bound + 0 : shown + 0 >= bound + 0)
 			printf "%-4s %-43s %12s %12s %8s %2s %-6s %s\n", id, measure, value, \
 				peer, shown, op, target, ok ? "ok" : "short"
 		}' >>"$CX_TMP/table"
@@ -473,7 +475,8 @@ start() {
 	local common=(fsync=off synchronous_commit=off full_page_writes=off
 		autovacuum=off jit=off max_parallel_workers_per_gather=0
 		max_wal_size=8GB checkpoint_timeout=1d)
-	cx_server_init db shared_buffers=1GB cachex.memory=512MB "${common[@]}" &&
+	cx_server_init db shared_buffers=1GB cachex.memory=512MB \
+		max_connections=130 "${common[@]}" &&
 		cx_server_init full shared_buffers=256MB cachex.memory=64MB \
 			"${common[@]}" &&
 		cx_server_init bare shared_buffers=256MB "${common[@]}" \
@@ -508,7 +511,7 @@ start || exit 1
 : >"$CX_TMP/table"
 : >"$CX_TMP/notes"
 PARTS=${BENCH_PARTS:-library full_memory hits exact long_values client puts
-	backends million expiry}
+	backends million expiry flight livepoll}
 wanted() {
 	[[ " ${PARTS//[$'\n\t']/ } " == *" $1 "* ]]
 }
@@ -517,7 +520,8 @@ cx_server_stop bare
 load >/dev/null || exit 1
 if wanted full_memory; then full_memory; fi
 cx_server_stop full
-for part in hits exact long_values client puts backends million expiry; do
+for part in hits exact long_values client puts backends million expiry \
+	flight livepoll; do
 	if wanted "$part"; then "$part"; fi
 done
 table
