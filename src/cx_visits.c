@@ -18,7 +18,7 @@
  * waits for that can drop the database at once.
  *
  * Not done here: starting workers, and what a transaction's end has to do
- * with it (cx_launcher.c); what is due within a database (cx_warmer.c).
+ * with it (cx_launcher.c); what is due within a database (cx_visitor.c).
  */
 #include "postgres.h"
 

@@ -26,8 +26,8 @@ cx_change cx_collect
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits
 cx_fetch cx_watch_bare
-cx_compute
-cx_watch_ddl cx_watch cx_warmer cx_sweeper cx_launcher
+cx_compute cx_warmer
+cx_watch_ddl cx_watch cx_visitor cx_sweeper cx_launcher
 cx_funcs_* cx_ddl cx_shmem
 cachex
 '
