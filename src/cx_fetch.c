@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 
@@ -78,6 +79,35 @@ cx_fetch_mode(FunctionCallInfo fcinfo, int n)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized mode \"%s\"", text_to_cstring(mode)),
 			 errhint("Valid modes are normal, bypass, refresh and cached.")));
+}
+
+/*
+ * The query is a call of the cache's loader, which it has.  many says that it
+ * gets an array of keys.
+ */
+void
+cx_fetch_use_function(CxFetch *f, bool many)
+{
+	const char *loader = f->ask.cache->loader;
+
+	if (f->params != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("params cannot be given for the loader of a cache"),
+				 errhint("The loader of a cache gets the key alone; pass a query to use parameters.")));
+	f->function = pstrdup(loader);
+	if (many)
+		f->query = psprintf("SELECT k AS key, %s(k) AS value"
+							" FROM pg_catalog.unnest($1) AS k", loader);
+	else
+	{
+		Datum		key = PointerGetDatum(cstring_to_text_with_len(f->ask.ident.key,
+																   f->ask.ident.key_len));
+
+		f->query = psprintf("SELECT %s($1) AS value", loader);
+		f->params = construct_array(&key, 1, TEXTOID, -1, false, TYPALIGN_INT);
+	}
+	f->query_len = strlen(f->query);
 }
 
 /* To be called once the cache, query and parameters are in place. */

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_counters.h"
+#include "cx_jobs.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
@@ -224,6 +225,20 @@ set_hit(Datum *v, bool *null, CxHit *hit, const char *if_none_match)
 	}
 }
 
+/* What is said of a key that has no value to be served. */
+static const char *
+status_of_missing(const CxAsk *ask)
+{
+	const CxIdent *ident = &ask->ident;
+
+	/* not the cache's, which is gone when SQL has run */
+	char	   *cache = pstrdup(ask->cache->name);
+
+	return cx_jobs_pending(cache, ident->has_scope ? ident->scope : NULL,
+						   ident->scope_len, ident->key, ident->key_len,
+						   ident->role) ? "loading" : "miss";
+}
+
 /* lookup(cache, key, if_none_match, scope) */
 Datum
 cachex_lookup(PG_FUNCTION_ARGS)
@@ -256,7 +271,7 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	if (status == CX_MISS || !cx_read_layout_is_current(&hit))
 	{
 		cx_store_release(&hit);
-		v[E_STATUS] = CStringGetTextDatum("miss");
+		v[E_STATUS] = CStringGetTextDatum(status_of_missing(&ask));
 		v[E_VERSION] = Int64GetDatum(absent);
 		v[E_CACHE_CONTROL] = CStringGetTextDatum("no-cache");
 	}

@@ -7,149 +7,45 @@
  * own, so no lock on a table of the extension is held while a query runs, and
  * the extension can be dropped.
  *
- * A query runs in a read-only transaction with a timeout.  Settings, cursors
- * and advisory locks that it leaves behind are gone before the next one runs.
- * An error is noted, and ends no more than the one run.
- *
  * Locking: none on entry or return of any function.
  *
  * Not done here: which warmers are due (cx_roster.c), what one does
- * (cx_warmer.c), starting the worker (cx_launcher.c).
+ * (cx_warmer.c), jobs and what readers ask for (cx_errands.c), starting the worker (cx_launcher.c).
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/ipc.h"
-#include "storage/lock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "cx_errands.h"
 #include "cx_guc.h"
+#include "cx_jobs.h"
 #include "cx_roster.h"
+#include "cx_step.h"
 #include "cx_visitor.h"
 #include "cx_visits.h"
 #include "cx_warmer.h"
 
-#define BOOKS_TIMEOUT_MS 30000	/* for each statement on our own tables */
-#define MAX_ERROR_LEN 1000		/* bytes of a message that are kept */
-
-/* ---- transactions ---- */
-
-/* As for any transaction here, whatever the database's own settings are. */
-static void
-start_transaction(bool read_only)
-{
-	StartTransactionCommand();
-	XactReadOnly = read_only;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit_transaction(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* One that fires at the last moment must not hit what comes next. */
-static void
-stop_timeout(void)
-{
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	QueryCancelPending = false;
-}
-
-/* After an error: its message, in the given context. */
-static char *
-recover(MemoryContext context)
-{
-	ErrorData  *error;
-	char	   *message;
-	int			len;
-
-	HOLD_INTERRUPTS();
-	stop_timeout();
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
-	AbortOutOfAnyTransaction();
-	MemoryContextSwitchTo(context);
-	len = pg_mbcliplen(error->message, (int) strlen(error->message),
-					   MAX_ERROR_LEN);
-	message = pnstrdup(error->message, len);
-	FreeErrorData(error);
-	RESUME_INTERRUPTS();
-	return message;
-}
-
 /* ---- one warmer ---- */
 
-static int64
-run(const CxWarmer *w)
+typedef struct Run
 {
-	int64		n;
-
-	start_transaction(true);
-	if (cx_guc_warmer_timeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, cx_guc_warmer_timeout);
-	n = cx_warmer_run(w);
-	stop_timeout();
-	commit_transaction();
-	return n;
-}
-
-/* Runs a warmer; returns the message of its error, or NULL. */
-static char *
-try_run(const CxWarmer *w, int64 *entries)
-{
-	MemoryContext context = CurrentMemoryContext;
-	char	   *volatile message = NULL;
-
-	PG_TRY();
-	{
-		*entries = run(w);
-	}
-	PG_CATCH();
-	{
-		message = recover(context);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	LockReleaseAll(USER_LOCKMETHOD, true);
-	return message;
-}
-
-/* ---- a visit ---- */
-
-/* Begins a step on our own tables; false: there are none. */
-static bool
-open_books(void)
-{
-	start_transaction(false);
-	if (cx_roster_exists())
-	{
-		enable_timeout_after(STATEMENT_TIMEOUT, BOOKS_TIMEOUT_MS);
-		return true;
-	}
-	commit_transaction();
-	return false;
-}
+	const CxWarmer *warmer;
+	int64		entries;
+} Run;
 
 static void
-close_books(MemoryContext context)
+run(void *arg)
 {
-	stop_timeout();
-	commit_transaction();
-	MemoryContextSwitchTo(context);
+	Run		   *run = arg;
+
+	run->entries = cx_warmer_run(run->warmer);
 }
 
 /* Runs one warmer and notes what came of it. */
@@ -157,21 +53,21 @@ static void
 attend(const CxWarmer *w)
 {
 	MemoryContext context = CurrentMemoryContext;
-	int64		entries = 0;
+	Run			r = {w, 0};
 	char	   *message;
 	bool		found;
 
-	if (!open_books())
+	if (!cx_step_open_books())
 		return;
 	found = cx_roster_start(w);
-	close_books(context);
+	cx_step_close_books(context);
 	if (!found)
 		return;
 
 	cx_visits_set_running(w->cache, w->name);
 	debug_query_string = w->query;
 	pgstat_report_activity(STATE_RUNNING, w->query);
-	message = try_run(w, &entries);
+	message = cx_step_try(run, &r, cx_guc_warmer_timeout);
 	pgstat_report_activity(STATE_IDLE, NULL);
 	debug_query_string = NULL;
 	cx_visits_set_running(NULL, NULL);
@@ -180,10 +76,10 @@ attend(const CxWarmer *w)
 				(errmsg("warmer \"%s\" of cache \"%s\" failed: %s",
 						w->name, w->cache, message)));
 
-	if (!open_books())
+	if (!cx_step_open_books())
 		return;
-	cx_roster_finish(w, entries, message);
-	close_books(context);
+	cx_roster_finish(w, r.entries, message);
+	cx_step_close_books(context);
 }
 
 /* Runs what is due; returns when to come again. */
@@ -198,25 +94,27 @@ visit(void)
 	List	   *due;
 	ListCell   *lc;
 
-	if (!open_books())
+	if (!cx_step_open_books())
 		return CX_VISIT_NEVER;
 	transaction = MemoryContextSwitchTo(keep);
 	due = cx_roster_due(cx_visits_since());
 	MemoryContextSwitchTo(transaction);
-	close_books(keep);
+	cx_step_close_books(keep);
 
 	foreach(lc, due)
 	{
 		CHECK_FOR_INTERRUPTS();
 		attend(lfirst(lc));
 	}
+	cx_errands_run();
 
-	if (!open_books())
+	if (!cx_step_open_books())
 		return CX_VISIT_NEVER;
 	if (!cx_roster_next(cx_visits_since(), &next))
 		next = CX_VISIT_NEVER;
-	close_books(context);
-	return next;
+	next = Min(next, cx_jobs_next());
+	cx_step_close_books(context);
+	return cx_errands_linger(next);
 }
 
 /* Entry point of the worker. */
@@ -231,6 +129,7 @@ cx_visitor_main(Datum main_arg)
 		proc_exit(0);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(me.db, InvalidOid, 0);
+	cx_errands_begin();
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 					PGC_S_OVERRIDE);
 	cx_visits_done(visit());
