@@ -331,6 +331,80 @@ WHERE pg_has_role(coalesce(c.owner::oid, 10::oid), 'USAGE')
 COMMENT ON VIEW cachex.warmers IS 'the warmers of the caches that the reader owns, and how their last runs ended';
 GRANT SELECT ON cachex.warmers TO PUBLIC;
 
+CREATE TABLE cachex.job_request (
+	id bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
+	cache text COLLATE "C" NOT NULL,
+	scope text COLLATE "C",
+	key text COLLATE "C" NOT NULL,
+	role oid NOT NULL,
+	loader bigint NOT NULL,
+	query text,
+	params text[],
+	settings bytea,
+	max_attempts integer NOT NULL,
+	created timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+COMMENT ON TABLE cachex.job_request IS 'jobs that were asked for and that no worker has seen; without an index, so that no writer waits for another';
+COMMENT ON SEQUENCE cachex.job_request_id_seq IS 'numbers of jobs';
+
+CREATE TABLE cachex.job (
+	id bigint PRIMARY KEY,
+	cache text COLLATE "C" NOT NULL,
+	scope text COLLATE "C",
+	key text COLLATE "C" NOT NULL,
+	role oid NOT NULL,
+	loader bigint NOT NULL,
+	query text,
+	params text[],
+	settings bytea,
+	max_attempts integer NOT NULL,
+	created timestamptz NOT NULL,
+	status text NOT NULL DEFAULT 'pending'
+		CHECK (status IN ('pending', 'running', 'done', 'failed')),
+	attempts integer NOT NULL DEFAULT 0,
+	not_before timestamptz NOT NULL DEFAULT clock_timestamp(),
+	started timestamptz,
+	finished timestamptz,
+	last_error text
+);
+COMMENT ON TABLE cachex.job IS 'values to be computed in the background, and what came of it';
+CREATE UNIQUE INDEX job_active ON cachex.job (cache, key, role, loader, coalesce(scope, ''))
+WHERE status IN ('pending', 'running');
+CREATE INDEX job_due ON cachex.job (not_before) WHERE status = 'pending';
+CREATE INDEX job_ended ON cachex.job (finished) WHERE status IN ('done', 'failed');
+
+CREATE TRIGGER job_requested AFTER INSERT
+ON cachex.job_request FOR EACH STATEMENT
+EXECUTE FUNCTION cachex.warmers_changed();
+ALTER TABLE cachex.job_request ENABLE ALWAYS TRIGGER job_requested;
+
+CREATE FUNCTION cachex.refresh(cache text, key text,
+	wait boolean DEFAULT false, max_attempts integer DEFAULT 3,
+	query text DEFAULT NULL, params text[] DEFAULT NULL,
+	scope text DEFAULT NULL)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_refresh';
+COMMENT ON FUNCTION cachex.refresh(text, text, boolean, integer, text, text[], text) IS 'has the value of a key computed again in the background after this commit; returns the number of the job';
+
+CREATE VIEW cachex.jobs WITH (security_barrier) AS
+SELECT j.id, j.cache, j.scope, j.key, j.role::regrole AS role, j.status,
+	j.attempts, j.max_attempts, j.last_error, j.created, j.started,
+	j.finished, j.finished - j.started AS duration,
+	CASE WHEN j.status = 'pending' THEN j.not_before END AS next_attempt
+FROM (SELECT id, cache, scope, key, role, status, attempts, max_attempts,
+		last_error, created, started, finished, not_before
+	FROM cachex.job
+	UNION ALL
+	SELECT id, cache, scope, key, role, 'pending', 0, max_attempts,
+		NULL, created, NULL, NULL, created
+	FROM cachex.job_request) AS j
+	LEFT JOIN cachex.cache_definition c ON c.name = j.cache
+WHERE pg_has_role(j.role, 'USAGE')
+	OR pg_has_role(coalesce(c.owner::oid, 10::oid), 'USAGE')
+	OR pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW cachex.jobs IS 'the jobs that the reader has asked for, or of caches that he owns';
+GRANT SELECT ON cachex.jobs TO PUBLIC;
+
 -- ---- observe ----
 
 CREATE FUNCTION cachex.stats_of_caches(

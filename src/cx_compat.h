@@ -70,6 +70,14 @@
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* All settings; from 16 on the array is the caller's. */
+#if PG_VERSION_NUM >= 160000
+#define cx_compat_all_settings(n) get_guc_variables(n)
+#else
+#define cx_compat_all_settings(n) \
+	(*(n) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* A setting by name, or NULL. */
 #if PG_VERSION_NUM >= 160000
 #define cx_compat_find_setting(name) find_option(name, false, true, 0)

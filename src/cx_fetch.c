@@ -26,6 +26,7 @@
 #include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
+#include "cx_settings.h"
 #include "cx_validate.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
@@ -89,6 +90,35 @@ cx_fetch_mode(FunctionCallInfo fcinfo, int n)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized mode \"%s\"", text_to_cstring(mode)),
 			 errhint("Valid modes are normal, bypass, refresh and cached.")));
+}
+
+/*
+ * The query is a call of the cache's loader, which it has.  many says that it
+ * gets an array of keys.
+ */
+void
+cx_fetch_use_function(CxFetch *f, bool many)
+{
+	const char *loader = f->ask.cache->loader;
+
+	if (f->params != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("params cannot be given for the loader of a cache"),
+				 errhint("The loader of a cache gets the key alone; pass a query to use parameters.")));
+	f->function = pstrdup(loader);
+	if (many)
+		f->query = psprintf("SELECT k AS key, %s(k) AS value"
+							" FROM pg_catalog.unnest($1) AS k", loader);
+	else
+	{
+		Datum		key = PointerGetDatum(cstring_to_text_with_len(f->ask.ident.key,
+																   f->ask.ident.key_len));
+
+		f->query = psprintf("SELECT %s($1) AS value", loader);
+		f->params = construct_array(&key, 1, TEXTOID, -1, false, TYPALIGN_INT);
+	}
+	f->query_len = strlen(f->query);
 }
 
 /* To be called once the cache, query and parameters are in place. */
@@ -187,6 +217,21 @@ is_early(const CxFetch *f, const CxHit *hit)
 	return u <= 0 || -log(u) >= gap;
 }
 
+/* Whether a loader has read settings that a worker would not be given. */
+static bool
+reads_other_settings(const CxReads *reads)
+{
+	for (int at = 0; at < reads->settings_len;)
+	{
+		const char *name = reads->settings + at;
+
+		if (strcmp(name, CX_SETTING_SCHEMA) != 0 && !cx_settings_counts(name))
+			return true;
+		at += (int) strlen(name) + 1;
+	}
+	return false;
+}
+
 /* Sets f->due for a hit that somebody should refresh. */
 static void
 note_due(CxFetch *f, CxStatus status, const CxHit *hit)
@@ -195,7 +240,7 @@ note_due(CxFetch *f, CxStatus status, const CxHit *hit)
 		(status != CX_STALE && !is_early(f, hit)))
 		return;
 	f->due = true;
-	f->other_settings = hit->reads.settings_len > 0;
+	f->other_settings = reads_other_settings(&hit->reads);
 }
 
 /* Looks whether another one's load has answered this call, and counts it. */

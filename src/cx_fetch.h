@@ -55,6 +55,7 @@ typedef struct CxFetch
 typedef void (*CxFetchRun) (CxFetch *f, void *arg);
 
 extern CxFetchMode cx_fetch_mode(FunctionCallInfo fcinfo, int n);
+extern void cx_fetch_use_function(CxFetch *f, bool many);
 extern void cx_fetch_begin(CxFetch *f);
 extern bool cx_fetch_find(CxFetch *f, CxHit *hit);
 extern void cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg);

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_jobs.h"
 #include "cx_loader.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
@@ -472,6 +473,7 @@ cachex_drop_cache(PG_FUNCTION_ARGS)
 				 errhint("Clear it with cachex.clear(), or disable it with cachex.alter_cache().")));
 	args[0] = pstrdup(cache->name);
 	cx_roster_forget(args[0]);
+	cx_jobs_forget(args[0]);
 	PG_RETURN_BOOL(run_as_owner("DELETE FROM cachex.cache_definition"
 								" WHERE name = $1", 1, args) > 0);
 }

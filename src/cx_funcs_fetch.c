@@ -28,8 +28,6 @@ PG_FUNCTION_INFO_V1(cachex_fetch_many);
 static void
 choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 {
-	const char *loader = f->ask.cache->loader;
-
 	f->query = NULL;
 	f->query_len = 0;
 	f->function = NULL;
@@ -40,26 +38,8 @@ choose_query(FunctionCallInfo fcinfo, int n, bool many, CxFetch *f)
 		f->query = VARDATA_ANY(query);
 		f->query_len = VARSIZE_ANY_EXHDR(query);
 	}
-	if (f->query != NULL || loader == NULL)
-		return;
-	if (f->params != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("params cannot be given for the loader of a cache"),
-				 errhint("The loader of a cache gets the key alone; pass a query to use parameters.")));
-	f->function = pstrdup(loader);
-	if (many)
-		f->query = psprintf("SELECT k AS key, %s(k) AS value"
-							" FROM pg_catalog.unnest($1) AS k", loader);
-	else
-	{
-		Datum		key = PointerGetDatum(cstring_to_text_with_len(f->ask.ident.key,
-																   f->ask.ident.key_len));
-
-		f->query = psprintf("SELECT %s($1) AS value", loader);
-		f->params = construct_array(&key, 1, TEXTOID, -1, false, TYPALIGN_INT);
-	}
-	f->query_len = strlen(f->query);
+	else if (f->ask.cache->loader != NULL)
+		cx_fetch_use_function(f, many);
 }
 
 /* Computes and stores. */

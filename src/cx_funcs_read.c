@@ -15,6 +15,7 @@
 
 #include "cx_counters.h"
 #include "cx_flight.h"
+#include "cx_jobs.h"
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
@@ -246,6 +247,21 @@ set_hit(Datum *v, bool *null, CxHit *hit, CxStatus status,
 	}
 }
 
+/* What is said of a key that has no value to be served. */
+static const char *
+status_of_missing(const CxAsk *ask)
+{
+	const CxIdent *ident = &ask->ident;
+
+	/* not the cache's, which is gone when SQL has run */
+	char	   *cache = pstrdup(ask->cache->name);
+
+	return cx_flight_is_loading(ident->id) ||
+		cx_jobs_pending(cache, ident->has_scope ? ident->scope : NULL,
+						ident->scope_len, ident->key, ident->key_len,
+						ident->role) ? "loading" : "miss";
+}
+
 /* lookup(cache, key, if_none_match, scope) */
 Datum
 cachex_lookup(PG_FUNCTION_ARGS)
@@ -279,8 +295,7 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	if (status == CX_MISS || !cx_read_layout_is_current(&hit))
 	{
 		cx_store_release(&hit);
-		v[E_STATUS] = CStringGetTextDatum(cx_flight_is_loading(ask.ident.id)
-										  ? "loading" : "miss");
+		v[E_STATUS] = CStringGetTextDatum(status_of_missing(&ask));
 		v[E_VERSION] = Int64GetDatum(absent);
 		v[E_CACHE_CONTROL] = CStringGetTextDatum("no-cache");
 	}

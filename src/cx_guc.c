@@ -14,6 +14,9 @@ int			cx_guc_memory = 128;
 int			cx_guc_max_value_size = 1024;
 int			cx_guc_sweep_interval = -1;
 int			cx_guc_warmer_timeout = 60000;
+int			cx_guc_refresh_timeout = 60000;
+int			cx_guc_retry_pause = 5000;
+int			cx_guc_job_retention = 86400;
 char	   *cx_guc_databases = NULL;
 bool		cx_guc_enabled = true;
 double		cx_guc_ttl_factor = 1.0;
@@ -45,8 +48,21 @@ define_reloadable(void)
 							"Longest run of one warmer; 0 turns the limit off.",
 							NULL, &cx_guc_warmer_timeout, 60000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.refresh_timeout",
+							"Longest run of a loader in the background; 0 turns the limit off.",
+							NULL, &cx_guc_refresh_timeout, 60000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.retry_pause",
+							"Pause after the first attempt of a job that failed.",
+							"It is four times as long after each further one, up to an hour.",
+							&cx_guc_retry_pause, 5000, 1, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.job_retention",
+							"How long jobs that have ended are shown.",
+							NULL, &cx_guc_job_retention, 86400, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("cachex.databases",
-							   "Databases in which warmers run, separated by commas.",
+							   "Databases in which warmers and jobs run, separated by commas.",
 							   "* means every database.",
 							   &cx_guc_databases, "*",
 							   PGC_SIGHUP, 0, NULL, NULL, NULL);

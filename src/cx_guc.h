@@ -9,6 +9,9 @@ extern int	cx_guc_memory;		/* megabytes */
 extern int	cx_guc_max_value_size;	/* kilobytes */
 extern int	cx_guc_sweep_interval;	/* seconds; -1 = when something is due */
 extern int	cx_guc_warmer_timeout;	/* milliseconds; 0 = none */
+extern int	cx_guc_refresh_timeout; /* milliseconds; 0 = none */
+extern int	cx_guc_retry_pause; /* milliseconds */
+extern int	cx_guc_job_retention;	/* seconds */
 extern char *cx_guc_databases;
 extern bool cx_guc_enabled;
 extern double cx_guc_ttl_factor;

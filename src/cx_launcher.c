@@ -15,7 +15,7 @@
  *
  * Locking: none while the launcher sleeps or starts a worker.
  *
- * Not done here: the array of visits (cx_visits.c), the visit (cx_warmer.c).
+ * Not done here: the array of visits (cx_visits.c), the visit (cx_visitor.c).
  */
 #include "postgres.h"
 
@@ -312,7 +312,7 @@ start(Oid db)
 	snprintf(worker.bgw_name, BGW_MAXLEN, "cachex warmers of database %u", db);
 	strlcpy(worker.bgw_type, "cachex warmer", BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, CX_COMPAT_LIBRARY, BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "cx_warmer_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "cx_visitor_main", BGW_MAXLEN);
 	memcpy(worker.bgw_extra, &visit, sizeof(visit));
 
 	old = MemoryContextSwitchTo(TopMemoryContext);

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 
+#include "cx_requests.h"
 #include "cx_revalidate.h"
 #include "cx_try.h"
 
@@ -25,17 +26,32 @@ typedef struct Refresh
 	void	   *arg;
 } Refresh;
 
+/* Whether a worker does it, now or soon. */
+static bool
+is_delegated(CxFetch *f)
+{
+	CxRequested requested;
+
+	/* what this session has set by name the worker would not have */
+	if (f->other_settings)
+		return false;
+	requested = cx_refresh_ask(f);
+	if (requested == CX_REQUEST_QUEUED)
+		cx_counters_add(f->ask.cache->number, CX_REFRESHES, 1);
+	return requested != CX_REQUEST_REFUSED;
+}
+
 /*
- * Whether the caller has to do it; he has the claim then.  A transaction that
- * has written would not be kept what it loads.
+ * Whether the caller has to do it; he has the claim then.  What a transaction
+ * loads that has written would not be kept.
  */
 static bool
 is_own_turn(CxFetch *f)
 {
-	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+	if (!cx_fetch_find_cache_again(f) || !cx_catalog_usable(f->ask.cache) ||
+		is_delegated(f) || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		IsInParallelMode() ||
 		cx_flight_is_alone(f->ask.ident.id, f->loader, f->ask.now) ||
-		!cx_fetch_find_cache_again(f) ||
 		!cx_flight_claim(&f->claim, f->ask.ident.id, f->loader))
 		return false;
 	cx_counters_add(f->ask.cache->number, CX_REFRESHES, 1);

@@ -14,7 +14,7 @@
  *
  * Locking: none of cachex's; those of the tables, until the transaction ends.
  *
- * Not done here: running (cx_warmer.c), waking the launcher (a trigger on
+ * Not done here: running (cx_visitor.c), waking the launcher (a trigger on
  * the tables does).
  */
 #include "postgres.h"

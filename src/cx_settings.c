@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/bytea.h"
 #include "utils/float.h"
+#include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/rls.h"
 #include "utils/xml.h"
@@ -120,7 +121,37 @@ put_path(Picture *picture)
 }
 
 /*
- * Takes the picture.  This is the one place that lists the settings.
+ * The settings by name, for another process to take them over, and how long
+ * what it stores is to live.
+ */
+static const char *const names[] = {
+	"DateStyle",
+	"IntervalStyle",
+	"extra_float_digits",
+	"bytea_output",
+	"xmlbinary",
+	"xmloption",
+	"quote_all_identifiers",
+	"array_nulls",
+	"transform_null_equals",
+	"standard_conforming_strings",
+	"backslash_quote",
+	"row_security",
+	"gin_fuzzy_search_limit",
+	"TimeZone",
+	"lc_messages",
+	"lc_monetary",
+	"lc_numeric",
+	"lc_time",
+	"default_text_search_config",
+	"timezone_abbreviations",
+	"search_path",
+	"cachex.ttl_factor"
+};
+
+/*
+ * Takes the picture.  This and the names above are the one place that lists
+ * the settings.
  */
 static void
 take_picture(Picture *picture)
@@ -183,4 +214,115 @@ cx_settings_hash(void)
 	hash = hash_bytes_extended((const unsigned char *) picture.bytes,
 							   (int) len, picture.folded);
 	return hash;
+}
+
+/* ---- taking them to another process ---- */
+
+static bool
+is_listed(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A setting that no library has defined, such as an application's own. */
+static const char *
+placeholder_value(const struct config_generic *setting)
+{
+	if ((setting->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
+		return NULL;
+	return *((const struct config_string *) setting)->variable;
+}
+
+/* Appends a setting as cx_settings_apply reads it. */
+void
+cx_settings_append(StringInfo out, const char *name, const char *value)
+{
+	appendBinaryStringInfo(out, name, (int) strlen(name) + 1);
+	appendBinaryStringInfo(out, value, (int) strlen(value) + 1);
+}
+
+/*
+ * Appends every setting that changes results, those of applications included,
+ * which a query or a policy may read: each name and each value ends with a
+ * zero byte.
+ */
+void
+cx_settings_write(StringInfo out)
+{
+	int			n;
+	struct config_generic **all = cx_compat_all_settings(&n);
+
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		const char *value = GetConfigOption(names[i], false, false);
+
+		cx_settings_append(out, names[i], value ? value : "");
+	}
+	for (int i = 0; i < n; i++)
+	{
+		const char *value = placeholder_value(all[i]);
+
+		if (value)
+			cx_settings_append(out, all[i]->name, value);
+	}
+}
+
+/* Whether cx_settings_write would write a setting of this name. */
+bool
+cx_settings_counts(const char *name)
+{
+	struct config_generic *setting;
+
+	if (is_listed(name))
+		return true;
+	if (strchr(name, '.') == NULL)
+		return false;
+	setting = cx_compat_find_setting(name);
+	return setting == NULL || (setting->flags & GUC_CUSTOM_PLACEHOLDER) != 0;
+}
+
+/*
+ * Sets what cx_settings_write has written, until AtEOXact_GUC ends the nest
+ * level.  The settings of applications are set with no more rights than the
+ * current role has, since a library that is loaded later takes them over.
+ */
+void
+cx_settings_apply(const char *settings, Size len)
+{
+	const char *end = settings + len;
+
+	while (settings < end)
+	{
+		const char *name = settings;
+		const char *value = name + strlen(name) + 1;
+		const char *now = GetConfigOption(name, true, false);
+
+		settings = value + strlen(value) + 1;
+		if (now == NULL || strcmp(now, value) != 0)
+			(void) set_config_option(name, value,
+									 is_listed(name) ? PGC_SUSET : PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+									 false);
+	}
+}
+
+/*
+ * How many settings of applications there are.  One that was ever set stays,
+ * if only as an empty string.
+ */
+int
+cx_settings_placeholders(void)
+{
+	int			n;
+	int			count = 0;
+	struct config_generic **all = cx_compat_all_settings(&n);
+
+	for (int i = 0; i < n; i++)
+		count += (all[i]->flags & GUC_CUSTOM_PLACEHOLDER) != 0;
+	return count;
 }

@@ -1,10 +1,20 @@
 /*
  * cx_settings.h
- *	  The settings that change what a query returns, as one number.
+ *	  The settings that change what a query returns: as one number, and as
+ *	  text for another process.
  */
 #ifndef CX_SETTINGS_H
 #define CX_SETTINGS_H
 
+#include "lib/stringinfo.h"
+
 extern uint64 cx_settings_hash(void);
+
+extern void cx_settings_append(StringInfo out, const char *name,
+							   const char *value);
+extern void cx_settings_write(StringInfo out);
+extern bool cx_settings_counts(const char *name);
+extern void cx_settings_apply(const char *settings, Size len);
+extern int	cx_settings_placeholders(void);
 
 #endif							/* CX_SETTINGS_H */

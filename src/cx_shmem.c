@@ -28,6 +28,7 @@
 #include "cx_preload.h"
 #include "cx_registry.h"
 #include "cx_rels.h"
+#include "cx_requests.h"
 #include "cx_shmem.h"
 #include "cx_store.h"
 #include "cx_wake.h"
@@ -67,6 +68,7 @@ static const struct
 	{"cachex_arena", 1},
 	{"cachex_registry", 1},
 	{"cachex_launcher", 1},
+	{"cachex_requests", 1},
 };
 
 static Size
@@ -103,6 +105,18 @@ static void
 launcher_init(const Plan *plan, void *memory)
 {
 	cx_launcher_init(memory);
+}
+
+static Size
+requests_size(const Plan *plan)
+{
+	return cx_requests_size(plan->budget);
+}
+
+static void
+requests_init(const Plan *plan, void *memory)
+{
+	cx_requests_init(memory, plan->budget);
 }
 
 static Size
@@ -231,6 +245,7 @@ static const Module modules[] =
 	{wake_size, wake_init},
 	{flight_size, flight_init},
 	{launcher_size, launcher_init},
+	{requests_size, requests_init},
 	{registry_size, registry_init},
 	{counters_size, counters_init},
 	{policy_size, policy_init},

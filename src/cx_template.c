@@ -236,21 +236,21 @@ parse_templates(CxWatchSpec *spec, char *list, const char *plural,
 	return templates;
 }
 
-static bool
-parse_action(const char *action)
+static void
+parse_action(CxWatchSpec *spec, const char *action)
 {
-	if (strcmp(action, "invalidate") == 0 || *action == '\0')
-		return false;
-	if (strcmp(action, "put") == 0)
-		return true;
-	if (strcmp(action, "stale") == 0 || strcmp(action, "refresh") == 0)
+	const char *hint = "Use \"invalidate\", \"put\" or \"refresh\".";
+
+	spec->put = strcmp(action, "put") == 0;
+	spec->refresh = strcmp(action, "refresh") == 0;
+	if (strcmp(action, "stale") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("action \"%s\" is not supported", action),
-				 errhint("Use \"invalidate\" or \"put\".")));
-	fail(psprintf("invalid action \"%s\"", action),
-		 "Use \"invalidate\" or \"put\".");
-	return false;
+				 errhint("%s", hint)));
+	if (!spec->put && !spec->refresh && *action != '\0' &&
+		strcmp(action, "invalidate") != 0)
+		fail(psprintf("invalid action \"%s\"", action), hint);
 }
 
 /* Raises the errors of what does not go together. */
@@ -261,6 +261,9 @@ check_spec(const CxWatchSpec *spec)
 		!spec->put && spec->ncolumns > 0)
 		fail("columns need keys or tags to limit",
 			 "Exact caches follow every change of a watched table.");
+	if (spec->refresh && spec->nkeys == 0)
+		fail("action \"refresh\" needs keys",
+			 "Name the keys that are to be computed again.");
 	if (spec->cache == NULL && (spec->nkeys > 0 || spec->put))
 		fail("a watch with keys needs a cache",
 			 "Name the cache that the keys are in.");
@@ -292,11 +295,11 @@ cx_template_parse_spec(CxWatchSpec *spec, int nargs, char **args)
 								 &spec->nkeys);
 	spec->tags = parse_templates(spec, all[CX_WATCH_TAGS], "tags", "tag",
 								 &spec->ntags);
-	spec->put = parse_action(all[CX_WATCH_ACTION]);
+	parse_action(spec, all[CX_WATCH_ACTION]);
 	spec->columns = parse_list(all[CX_WATCH_COLUMNS], "columns",
 							   &spec->ncolumns);
 	spec->bare = spec->cache == NULL && spec->nkeys == 0 &&
-		spec->ntags == 0 && !spec->put;
+		spec->ntags == 0 && !spec->put && !spec->refresh;
 	spec->attnums = palloc0(Max(spec->ncolumns, 1) * sizeof(AttrNumber));
 	check_spec(spec);
 }

@@ -18,7 +18,7 @@
  * waits for that can drop the database at once.
  *
  * Not done here: starting workers, and what a transaction's end has to do
- * with it (cx_launcher.c); what is due within a database (cx_warmer.c).
+ * with it (cx_launcher.c); what is due within a database (cx_visitor.c).
  */
 #include "postgres.h"
 
@@ -54,6 +54,8 @@ typedef struct Place
 	PlaceState	state;
 	uint32		ticket;			/* of the last worker */
 	pid_t		pid;			/* 0 unless VISITED */
+	Latch	   *latch;			/* the visitor's, NULL likewise */
+	bool		called;			/* since the visitor looked for requests */
 	int			holds;
 	bool		done;			/* the visitor has said when to come again */
 	int			failures;		/* visits in a row that ended otherwise */
@@ -181,12 +183,14 @@ end_visit_locked(Place *p)
 
 	p->state = IDLE;
 	p->pid = 0;
+	p->latch = NULL;
 	NameStr(p->running.name)[0] = '\0';
 	if (p->done)
 		p->failures = 0;
-	else
-	{
+	if (p->called || !p->done)
 		p->next_due = NOW;
+	if (!p->done)
+	{
 		if (p->holds == 0)
 		{
 			pause = PAUSE_SECONDS << Min(p->failures, MAX_DOUBLINGS);
@@ -195,6 +199,7 @@ end_visit_locked(Place *p)
 														pause * 1000);
 		}
 	}
+	p->called = false;
 	free_if_unused_locked(p);
 }
 
@@ -212,8 +217,40 @@ cx_visits_ask(Oid db)
 		visits->visit_all = NOW;
 	else
 		p->next_due = NOW;
+	if (p && p->latch)
+		SetLatch(p->latch);
 	LWLockRelease(visits->lock);
 	wake();
+}
+
+/*
+ * Says that there is a request in shared memory: a visitor that is there looks
+ * once more, else one comes at once.  False: nobody will come.  Cannot fail.
+ */
+bool
+cx_visits_call(Oid db)
+{
+	Place	   *p;
+	bool		comes;
+	bool		idle = false;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = visits->latch ? take_locked(db) : NULL;
+	comes = p && p->holds == 0;
+	if (comes)
+	{
+		idle = p->state == IDLE;
+		if (idle)
+			p->next_due = NOW;
+		else
+			p->called = true;
+		if (p->latch)
+			SetLatch(p->latch);
+	}
+	LWLockRelease(visits->lock);
+	if (idle)
+		wake();
+	return comes;
 }
 
 /* Ends a hold. Cannot fail. */
@@ -476,12 +513,35 @@ cx_visits_enter(const CxVisit *visit)
 	{
 		p->state = VISITED;
 		p->pid = MyProcPid;
+		p->latch = MyLatch;
 	}
 	LWLockRelease(visits->lock);
 	/* registered before the database is: called when it has been left */
 	if (wanted)
 		on_shmem_exit(leave_cb, ObjectIdGetDatum(visit->db));
 	return wanted;
+}
+
+/*
+ * Called by a visitor before it looks for requests in shared memory, so that
+ * a call that comes later is not lost.  Returns whether it should leave for
+ * another visit: that is asked for.
+ */
+bool
+cx_visits_listen(void)
+{
+	Place	   *p;
+	bool		asked = false;
+
+	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
+	p = find_locked(MyDatabaseId);
+	if (p && p->pid == MyProcPid)
+	{
+		p->called = false;
+		asked = p->next_due == NOW;
+	}
+	LWLockRelease(visits->lock);
+	return asked;
 }
 
 /* Called by a visitor: what it runs, or NULL. */

@@ -31,6 +31,7 @@ extern TimestampTz cx_visits_since(void);
 
 /* For sessions */
 extern void cx_visits_ask(Oid db);
+extern bool cx_visits_call(Oid db);
 extern bool cx_visits_hold(Oid db);
 extern void cx_visits_wait(Oid db);
 extern void cx_visits_release(Oid db);
@@ -48,6 +49,7 @@ extern void cx_visits_forget(Oid db);
 
 /* For the visiting worker */
 extern bool cx_visits_enter(const CxVisit *visit);
+extern bool cx_visits_listen(void);
 extern void cx_visits_set_running(const char *cache, const char *name);
 extern void cx_visits_done(TimestampTz next_due);
 

@@ -3,46 +3,30 @@
  *	  How does a warmer's query become entries, with no more power than the
  *	  cache's owner has?
  *
- * A worker visits one database, runs what is due, one after the other, says
- * when to come again, and exits.  What it does before and after a query is
- * in transactions of their own, so no lock on a table of the extension is
- * held while a query runs, and the extension can be dropped.
- *
  * A query runs as the cache's owner, as a security-restricted operation (no
- * SET ROLE, no temporary tables), in a read-only transaction, with the
- * search_path "pg_catalog, pg_temp" and a timeout.  Settings, cursors and
- * advisory locks that it leaves behind are gone before the next one runs.
+ * SET ROLE, no temporary tables), with the search_path "pg_catalog, pg_temp".
  * Its rows are gathered first, on disk if need be, and then stored as fills
- * under the query's own snapshot.  An error is noted, and ends no more than
- * the one run.
+ * under the query's own snapshot.
  *
  * Locking: none on entry or return of any function.
  *
- * Not done here: which warmers are due (cx_roster.c), starting the worker
- * (cx_launcher.c).
+ * Not done here: which warmers are due (cx_roster.c), transactions, time
+ * limits and what follows an error (cx_visitor.c).
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "executor/tstoreReceiver.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
-#include "pgstat.h"
 #include "portability/instr_time.h"
-#include "postmaster/bgworker.h"
-#include "storage/ipc.h"
-#include "storage/lock.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
-#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "cx_collect.h"
@@ -51,13 +35,8 @@
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_put.h"
-#include "cx_roster.h"
 #include "cx_secure.h"
-#include "cx_visits.h"
 #include "cx_warmer.h"
-
-#define BOOKS_TIMEOUT_MS 30000	/* for each statement on our own tables */
-#define MAX_ERROR_LEN 1000		/* bytes of a message that are kept */
 
 /* Columns of a warmer's query by what they mean; 0 = there is none */
 typedef struct Columns
@@ -394,199 +373,19 @@ note_warmed(const char *cache_name)
 		cache->shared->last_warm = GetCurrentTimestamp();
 }
 
-/* As for any transaction here, whatever the database's own settings are. */
-static void
-start_transaction(bool read_only)
-{
-	StartTransactionCommand();
-	XactReadOnly = read_only;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit_transaction(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-}
-
-/* One that fires at the last moment must not hit what comes next. */
-static void
-stop_timeout(void)
-{
-	disable_timeout(STATEMENT_TIMEOUT, false);
-	QueryCancelPending = false;
-}
-
-/* Runs a warmer; returns how many entries it had. Raises its errors. */
-static int64
-run_as_owner(const CxWarmer *w)
+/*
+ * Runs a warmer, in a read-only transaction that is the caller's, who sets the
+ * time limit as well; returns how many entries it had.  Raises its errors.
+ */
+int64
+cx_warmer_run(const CxWarmer *w)
 {
 	CxSecure	secure;
 	int64		n;
 
-	start_transaction(true);
 	cx_secure_begin(&secure, owner_of(w->cache));
-	if (cx_guc_warmer_timeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, cx_guc_warmer_timeout);
 	n = run_query(w);
-	stop_timeout();
 	cx_secure_end(&secure);
 	note_warmed(w->cache);
-	commit_transaction();
 	return n;
-}
-
-/* After an error: its message, in the given context. */
-static char *
-recover(MemoryContext context)
-{
-	ErrorData  *error;
-	char	   *message;
-	int			len;
-
-	HOLD_INTERRUPTS();
-	stop_timeout();
-	MemoryContextSwitchTo(context);
-	error = CopyErrorData();
-	FlushErrorState();
-	AbortOutOfAnyTransaction();
-	MemoryContextSwitchTo(context);
-	len = pg_mbcliplen(error->message, (int) strlen(error->message),
-					   MAX_ERROR_LEN);
-	message = pnstrdup(error->message, len);
-	FreeErrorData(error);
-	RESUME_INTERRUPTS();
-	return message;
-}
-
-/* Runs a warmer; returns the message of its error, or NULL. */
-static char *
-try_run(const CxWarmer *w, int64 *entries)
-{
-	MemoryContext context = CurrentMemoryContext;
-	char	   *volatile message = NULL;
-
-	PG_TRY();
-	{
-		*entries = run_as_owner(w);
-	}
-	PG_CATCH();
-	{
-		message = recover(context);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	LockReleaseAll(USER_LOCKMETHOD, true);
-	return message;
-}
-
-/* ---- a visit ---- */
-
-/* Begins a step on our own tables; false: there are none. */
-static bool
-open_books(void)
-{
-	start_transaction(false);
-	if (cx_roster_exists())
-	{
-		enable_timeout_after(STATEMENT_TIMEOUT, BOOKS_TIMEOUT_MS);
-		return true;
-	}
-	commit_transaction();
-	return false;
-}
-
-static void
-close_books(MemoryContext context)
-{
-	stop_timeout();
-	commit_transaction();
-	MemoryContextSwitchTo(context);
-}
-
-/* Runs one warmer and notes what came of it. */
-static void
-attend(const CxWarmer *w)
-{
-	MemoryContext context = CurrentMemoryContext;
-	int64		entries = 0;
-	char	   *message;
-	bool		found;
-
-	if (!open_books())
-		return;
-	found = cx_roster_start(w);
-	close_books(context);
-	if (!found)
-		return;
-
-	cx_visits_set_running(w->cache, w->name);
-	debug_query_string = w->query;
-	pgstat_report_activity(STATE_RUNNING, w->query);
-	message = try_run(w, &entries);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	debug_query_string = NULL;
-	cx_visits_set_running(NULL, NULL);
-	if (message)
-		ereport(LOG,
-				(errmsg("warmer \"%s\" of cache \"%s\" failed: %s",
-						w->name, w->cache, message)));
-
-	if (!open_books())
-		return;
-	cx_roster_finish(w, entries, message);
-	close_books(context);
-}
-
-/* Runs what is due; returns when to come again. */
-static TimestampTz
-visit(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext keep = AllocSetContextCreate(context, "cachex visit",
-											   ALLOCSET_DEFAULT_SIZES);
-	TimestampTz next = CX_VISIT_NEVER;
-	MemoryContext transaction;
-	List	   *due;
-	ListCell   *lc;
-
-	if (!open_books())
-		return CX_VISIT_NEVER;
-	transaction = MemoryContextSwitchTo(keep);
-	due = cx_roster_due(cx_visits_since());
-	MemoryContextSwitchTo(transaction);
-	close_books(keep);
-
-	foreach(lc, due)
-	{
-		CHECK_FOR_INTERRUPTS();
-		attend(lfirst(lc));
-	}
-
-	if (!open_books())
-		return CX_VISIT_NEVER;
-	if (!cx_roster_next(cx_visits_since(), &next))
-		next = CX_VISIT_NEVER;
-	close_books(context);
-	return next;
-}
-
-/* Entry point of the worker. */
-void
-cx_warmer_main(Datum main_arg)
-{
-	CxVisit		me;
-
-	memcpy(&me, MyBgworkerEntry->bgw_extra, sizeof(me));
-	pqsignal(SIGTERM, die);
-	if (!cx_visits_enter(&me))
-		proc_exit(0);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(me.db, InvalidOid, 0);
-	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
-					PGC_S_OVERRIDE);
-	cx_visits_done(visit());
-	proc_exit(0);
 }

@@ -5,10 +5,9 @@
 #ifndef CX_WARMER_H
 #define CX_WARMER_H
 
-#include "cx_compat.h"
+#include "cx_roster.h"
 
 extern void cx_warmer_check(const char *query);
-
-pg_noreturn extern PGDLLEXPORT void cx_warmer_main(Datum main_arg);
+extern int64 cx_warmer_run(const CxWarmer *w);
 
 #endif							/* CX_WARMER_H */

@@ -20,10 +20,12 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -31,6 +33,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "cx_jobs.h"
 #include "cx_put.h"
 #include "cx_preload.h"
 #include "cx_notes.h"
@@ -67,6 +70,8 @@ typedef struct Firing
 	bool		fix_settings;
 	bool		cleared;		/* keys no longer matter */
 	int			nkeys;			/* distinct ones, so far */
+	MemoryContext context;		/* it lives in */
+	ArrayBuildState *refresh;	/* keys that jobs are to be asked for */
 	seen_hash  *seen;
 	StringInfoData name;
 } Firing;
@@ -149,7 +154,29 @@ stage_key(Firing *f)
 	if (++f->nkeys > MAX_KEYS)
 		clear_own(f);
 	else if ((cache = find_cache(f->spec.cache)) != NULL)
+	{
 		cx_cache_invalidate_key(cache, key->data, key->len);
+		if (f->spec.refresh)
+			f->refresh = accumArrayResult(f->refresh,
+										  CStringGetTextDatum(key->data),
+										  false, TEXTOID, f->context);
+	}
+}
+
+/*
+ * Asks for a job for each key, in the owner's name.  All in one statement,
+ * and into a table that makes no writer wait.
+ */
+static void
+ask_for_jobs(Firing *f)
+{
+	CxCache    *cache = find_cache(f->spec.cache);
+	ArrayBuildState *keys = f->refresh;
+
+	f->refresh = NULL;
+	if (cache)
+		cx_jobs_add_keys(f->spec.cache, cache->owner,
+						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
 
 /* Stages what a row names; slot NULL: what is named without any row. */
@@ -412,6 +439,7 @@ begin_firing(TriggerData *data)
 		may_read(RelationGetRelid(data->tg_relation));
 	f->seen = seen_create(CurrentMemoryContext, 16, NULL);
 	initStringInfo(&f->name);
+	f->context = CurrentMemoryContext;
 	return f;
 }
 
@@ -510,6 +538,8 @@ cachex_on_change(PG_FUNCTION_ARGS)
 	else
 		statement_changed(f, data);
 	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
+	if (f->refresh)
+		ask_for_jobs(f);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
 	return PointerGetDatum(NULL);

@@ -406,6 +406,23 @@ check_columns(CxWatchSpec *spec, Relation rel)
 				 errdetail("Its virtual generated columns are not stored in rows.")));
 }
 
+/* Raises an error unless there is a cache that can do what is asked for. */
+static void
+check_cache(const CxWatchSpec *spec)
+{
+	CxCache    *cache;
+
+	if (spec->cache == NULL)
+		return;
+	cache = cx_catalog_get(spec->cache, strlen(spec->cache));
+	if (spec->refresh && cache->loader == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("action \"refresh\" needs a cache with a loader"),
+				 errhint("Give cache \"%s\" one with cachex.alter_cache().",
+						 spec->cache)));
+}
+
 static Oid
 relid_argument(FunctionCallInfo fcinfo, const char *function)
 {
@@ -482,8 +499,7 @@ cachex_watch(PG_FUNCTION_ARGS)
 	CX_REQUIRE_PRELOAD();
 	cx_template_read_args(fcinfo, 1, args);
 	cx_template_parse_spec(&spec, CX_WATCH_NARGS, args);
-	if (spec.cache)
-		(void) cx_catalog_get(spec.cache, strlen(spec.cache));
+	check_cache(&spec);
 	relid = relid_argument(fcinfo, "cachex.watch()");
 	check_owner(relid);
 	rel = relation_open(relid, ShareRowExclusiveLock);

@@ -24,11 +24,13 @@ cx_cache cx_judge
 cx_commit cx_reclaim cx_watched
 cx_change cx_collect
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
-cx_put cx_roster cx_visits
-cx_fetch cx_watch_bare
-cx_compute
-cx_revalidate
-cx_watch_ddl cx_watch cx_warmer cx_sweeper cx_launcher
+cx_put cx_roster cx_visits cx_books
+cx_fetch cx_watch_bare cx_launcher cx_step
+cx_requests
+cx_compute cx_warmer cx_jobs
+cx_refresh cx_revalidate
+cx_errands
+cx_watch_ddl cx_watch cx_visitor cx_sweeper
 cx_funcs_* cx_ddl cx_shmem
 cachex
 '

@@ -1,0 +1,226 @@
+/*
+ * cx_errands.c
+ *	  When does a visiting worker run jobs and the requests of readers?
+ *
+ * Requests go first, since readers are served something old meanwhile: before
+ * each job, and for a second after the last one, so that a key that is asked
+ * for again and again does not start a process each time.  Jobs are run one
+ * after the other for a minute at most; then the worker leaves, as it does
+ * when somebody asks for a visit, and the next one begins with the warmers.
+ *
+ * A setting of an application stays in the process that it was ever set in, if
+ * only as an empty string.  Such a process is no longer like a new session,
+ * and leaves to another what comes next.
+ *
+ * Locking: none on entry or return of any function.
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "cx_errands.h"
+#include "cx_jobs.h"
+#include "cx_refresh.h"
+#include "cx_settings.h"
+#include "cx_step.h"
+#include "cx_visits.h"
+
+#define LINGER_MS	1000		/* after the last request */
+#define JOBS_MS		60000		/* in one visit */
+#define SOON_MS		1000		/* jobs may be left to do */
+
+#define AT_ONCE		((TimestampTz) 0)
+
+/* the settings of a new session, as cx_settings_write has them */
+static StringInfoData defaults;
+static int	placeholders;		/* at the beginning */
+
+static TimestampTz last_request = 0;
+
+/*
+ * Called once, when the worker has connected and has the settings that the
+ * database has.  From here on a change of the configuration is noticed.
+ */
+void
+cx_errands_begin(void)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	initStringInfo(&defaults);
+	MemoryContextSwitchTo(old);
+	cx_settings_write(&defaults);
+	placeholders = cx_settings_placeholders();
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+}
+
+/* Whether this process is not as a new one would be. */
+static bool
+is_worn(void)
+{
+	return ConfigReloadPending || cx_settings_placeholders() != placeholders;
+}
+
+/* ---- requests ---- */
+
+/* Takes and runs a request; false: there is none. */
+static bool
+serve_one(void)
+{
+	uint64		ticket;
+	CxRefresh	r;
+
+	if (!cx_requests_take(MyDatabaseId, &r, &ticket))
+		return false;
+	cx_requests_done(ticket, cx_refresh_run(&r));
+	return true;
+}
+
+/* Runs the requests that are there. */
+static void
+serve(MemoryContext context)
+{
+	while (!is_worn() && serve_one())
+	{
+		last_request = GetCurrentTimestamp();
+		MemoryContextReset(context);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* ---- jobs ---- */
+
+/* Takes a job into the current memory context; false: none is due. */
+static bool
+take_job(CxJob *job)
+{
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext transaction;
+	bool		found;
+
+	if (!cx_step_open_books())
+		return false;
+	transaction = MemoryContextSwitchTo(context);
+	found = cx_jobs_take(job);
+	if (found && job->refresh.settings == NULL)
+	{
+		StringInfoData settings;
+
+		initStringInfo(&settings);
+		appendBinaryStringInfo(&settings, defaults.data, defaults.len);
+		cx_jobs_role_settings(job->refresh.role, &settings);
+		job->refresh.settings = settings.data;
+		job->refresh.settings_len = settings.len;
+	}
+	MemoryContextSwitchTo(transaction);
+	cx_step_close_books(context);
+	return found;
+}
+
+/* Runs a job and notes what came of it; false: none is due. */
+static bool
+run_job(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *message;
+	CxJob		job;
+
+	if (!take_job(&job))
+		return false;
+	message = cx_refresh_run(&job.refresh);
+	if (cx_step_open_books())
+	{
+		cx_jobs_finish(&job, message);
+		cx_step_close_books(context);
+	}
+	return true;
+}
+
+static void
+note(void (*step) (void), MemoryContext context)
+{
+	if (!cx_step_open_books())
+		return;
+	step();
+	cx_step_close_books(context);
+}
+
+/* ---- a visit ---- */
+
+/* Runs requests and the jobs that are due. */
+void
+cx_errands_run(void)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "cachex errand",
+												  ALLOCSET_DEFAULT_SIZES);
+	TimestampTz start = GetCurrentTimestamp();
+	bool		more = true;
+
+	MemoryContextSwitchTo(context);
+	note(cx_jobs_adopt, context);
+	while (more && !is_worn() &&
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), JOBS_MS))
+	{
+		CHECK_FOR_INTERRUPTS();
+		(void) cx_visits_listen();
+		serve(context);
+		more = !is_worn() && run_job();
+		MemoryContextReset(context);
+	}
+	note(cx_jobs_clean, context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+}
+
+/* Waits for a wake-up; what set the latch is looked at afterwards. */
+static void
+doze(TimestampTz until)
+{
+	long		ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * At the end of a visit: runs what readers ask for until nobody has for a
+ * while, next is reached or a visit is asked for.  Returns next, or that
+ * somebody has to come at once.
+ */
+TimestampTz
+cx_errands_linger(TimestampTz next)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext context = AllocSetContextCreate(caller, "cachex errand",
+												  ALLOCSET_DEFAULT_SIZES);
+	TimestampTz until;
+	bool		asked;
+
+	MemoryContextSwitchTo(context);
+	do
+	{
+		ResetLatch(MyLatch);
+		asked = cx_visits_listen();
+		serve(context);
+		until = TimestampTzPlusMilliseconds(last_request, LINGER_MS);
+		until = Min(until, next);
+		if (asked || is_worn() || GetCurrentTimestamp() >= until)
+			break;
+		doze(until);
+	} while (true);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(context);
+	if (is_worn() && (cx_requests_waiting(MyDatabaseId) ||
+					  next <= TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+														  SOON_MS)))
+		return AT_ONCE;
+	return next;
+}

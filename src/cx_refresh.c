@@ -1,0 +1,134 @@
+/*
+ * cx_refresh.c
+ *	  Runs a loader in the background as the role that asked, and stores what
+ *	  it returns as that role's own fetch would have.
+ *
+ * The loader runs as a security-restricted operation (no SET ROLE, no
+ * temporary tables), in a read-only transaction, with the settings that
+ * changed the result in the session that asked, its search_path among them,
+ * and with a timeout.
+ *
+ * Locking: none on entry or return.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
+#include "utils/syscache.h"
+
+#include "cx_compute.h"
+#include "cx_guc.h"
+#include "cx_read.h"
+#include "cx_refresh.h"
+#include "cx_secure.h"
+#include "cx_settings.h"
+#include "cx_step.h"
+
+/* Sets what a fill takes over from the entry that it replaces. */
+static void
+look_at_old(CxFetch *f)
+{
+	CxHit		hit;
+
+	if (cx_cache_lookup(&f->ask, false, &hit) != CX_MISS)
+	{
+		f->old_gen = hit.gen;
+		f->frequency = Min(15, hit.frequency + hit.hits);
+	}
+	cx_store_release(&hit);
+}
+
+/*
+ * Runs the loader of a fetch that has begun, and stores the result.  Raises
+ * an error where nothing comes of that.
+ */
+void
+cx_refresh_compute(CxFetch *f)
+{
+	CxLoaded	loaded;
+
+	cx_fetch_refuse_to_load(f);
+	if (!cx_read_enabled(&f->ask))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cache \"%s\" is not enabled", f->cache)));
+	look_at_old(f);
+	/* who must have a fresh value waits for this one */
+	(void) cx_flight_claim(&f->claim, f->ask.ident.id, f->loader);
+	if (f->type == RECORDOID)
+		(void) cx_compute_rows(f, NULL, NULL);
+	else
+		cx_compute_value(f, &loaded);
+	if (f->gen == 0 || f->refusal != CX_NOT_REFUSED)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("result is not kept in cache \"%s\"", f->cache),
+				 errhint("The view cachex.stats counts the reasons.")));
+}
+
+static void
+begin_fetch(CxFetch *f, const CxRefresh *r)
+{
+	CxCache    *cache = cx_catalog_get(r->cache, strlen(r->cache));
+
+	memset(f, 0, sizeof(CxFetch));
+	cx_cache_ask(&f->ask, cache, r->key, r->key_len, r->scope, r->scope_len);
+	f->mode = CX_FETCH_REFRESH;
+	f->type = r->type;
+	f->query = r->query;
+	f->query_len = r->query_len;
+	f->params = r->params;
+	f->tags = r->tags;
+	f->life = r->life;
+	if (f->query == NULL && cache->loader != NULL)
+		cx_fetch_use_function(f, false);
+	cx_fetch_begin(f);
+	if (r->loader != 0 && f->loader != r->loader)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("settings differ from those of the session that asked")));
+}
+
+/* In a transaction, as cx_step_try calls it. */
+static void
+run(void *arg)
+{
+	const CxRefresh *r = arg;
+	CxSecure	secure;
+	CxFetch		f;
+
+	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(r->role)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role with OID %u does not exist any more", r->role)));
+	cx_secure_begin(&secure, r->role);
+	cx_settings_apply(r->settings, r->settings_len);
+	begin_fetch(&f, r);
+	cx_refresh_compute(&f);
+	cx_secure_end(&secure);
+}
+
+/*
+ * Refreshes; no transaction is under way, nor is afterwards.  Returns the
+ * message of an error, in the current memory context, or NULL.
+ */
+char *
+cx_refresh_run(const CxRefresh *r)
+{
+	char	   *query = r->query ? pnstrdup(r->query, r->query_len) : "refresh";
+	char	   *message;
+
+	debug_query_string = query;
+	pgstat_report_activity(STATE_RUNNING, query);
+	message = cx_step_try(run, unconstify(CxRefresh *, r),
+						  cx_guc_refresh_timeout);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	debug_query_string = NULL;
+	if (message)
+		ereport(LOG,
+				(errmsg("refreshing key \"%.*s\" of cache \"%s\" failed: %s",
+						(int) r->key_len, r->key, r->cache, message)));
+	return message;
+}

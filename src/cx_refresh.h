@@ -1,0 +1,14 @@
+/*
+ * cx_refresh.h
+ *	  Running a loader for somebody who does not wait for it.
+ */
+#ifndef CX_REFRESH_H
+#define CX_REFRESH_H
+
+#include "cx_fetch.h"
+#include "cx_requests.h"
+
+extern void cx_refresh_compute(CxFetch *f);
+extern char *cx_refresh_run(const CxRefresh *r);
+
+#endif							/* CX_REFRESH_H */

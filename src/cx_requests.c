@@ -1,0 +1,583 @@
+/*
+ * cx_requests.c
+ *	  Who runs the loader of a value that a reader was served old?
+ *
+ * A reader leaves all that is needed in one of a few places in shared memory
+ * and goes on; the worker that visits his database takes it.  A request is
+ * there once, and it is nothing that must happen: one that nobody takes within
+ * some seconds, or whose worker hangs, is given up, and whoever comes next may
+ * leave it again.  What must happen is a job (cx_jobs.c).
+ *
+ * Locking: one LWLock for all places; no other is taken under it, and nobody
+ * waits for a worker unless he says so (cx_requests_await).
+ *
+ * Not done here: running it (cx_refresh.c), when a worker looks
+ * (cx_errands.c).
+ */
+#include "postgres.h"
+
+#include "commands/dbcommands.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "cx_fetch.h"
+#include "cx_guc.h"
+#include "cx_launcher.h"
+#include "cx_requests.h"
+#include "cx_settings.h"
+#include "cx_visits.h"
+
+#define DATA_BYTES		3584	/* of one request, packed */
+#define BUDGET_PER_SLOT (256 * 1024)
+#define MIN_SLOTS		16
+#define MAX_SLOTS		128
+#define QUEUED_MS		5000	/* so long a request waits for a worker */
+#define GRACE_MS		5000	/* for a worker to end a loader */
+
+typedef enum SlotState
+{
+	FREE,
+	QUEUED,
+	RUNNING,					/* pid has it */
+	DONE						/* free, its outcome is still to be read */
+} SlotState;
+
+typedef struct Slot
+{
+	SlotState	state;
+	Oid			db;
+	uint64		id;				/* equal ones are one request */
+	uint64		ticket;			/* of this use of the place */
+	pid_t		pid;
+	bool		failed;			/* DONE: data is the message */
+	uint16		len;			/* of data */
+	TimestampTz since;			/* when it came into its state */
+} Slot;
+
+typedef struct Requests
+{
+	LWLock	   *lock;
+	ConditionVariable done;		/* one of them was ended */
+	uint64		last_ticket;
+	int			nslots;
+	char	   *data;			/* DATA_BYTES a slot, behind them */
+	Slot		slot[FLEXIBLE_ARRAY_MEMBER];
+} Requests;
+
+/* How a request lies in its data, before the bytes that lengths are of. */
+typedef struct Packed
+{
+	CxRefresh	r;				/* pointers only tell NULL from others */
+	Size		params_len;
+	Size		tags_len;
+} Packed;
+
+typedef union Data
+{
+	char		bytes[DATA_BYTES];
+	Packed		packed;
+	int64		align;
+} Data;
+
+static Requests *requests;
+
+/* ---- memory ---- */
+
+static int
+count_slots(Size budget)
+{
+	return (int) Min(Max(budget / BUDGET_PER_SLOT, MIN_SLOTS), MAX_SLOTS);
+}
+
+static Size
+slots_size(Size budget)
+{
+	return MAXALIGN(offsetof(Requests, slot) +
+					count_slots(budget) * sizeof(Slot));
+}
+
+Size
+cx_requests_size(Size budget)
+{
+	return add_size(slots_size(budget),
+					mul_size(count_slots(budget), DATA_BYTES));
+}
+
+void
+cx_requests_init(void *memory, Size budget)
+{
+	requests = memory;
+	memset(requests, 0, slots_size(budget));
+	requests->lock = &GetNamedLWLockTranche("cachex_requests")->lock;
+	ConditionVariableInit(&requests->done);
+	requests->nslots = count_slots(budget);
+	requests->data = (char *) memory + slots_size(budget);
+}
+
+static inline char *
+data_of(const Slot *s)
+{
+	return requests->data + (Size) (s - requests->slot) * DATA_BYTES;
+}
+
+/* ---- a request as bytes ---- */
+
+/* Appends some bytes, aligned; false: they do not fit. */
+static bool
+pack(Data *data, Size *len, const void *bytes, Size n)
+{
+	Size		at = MAXALIGN(*len);
+
+	if (n > DATA_BYTES || at > DATA_BYTES - n)
+		return false;
+	if (n > 0)
+		memcpy(data->bytes + at, bytes, n);
+	*len = at + n;
+	return true;
+}
+
+/* Returns the length, 0 when it is too long. */
+static Size
+pack_refresh(Data *data, const CxRefresh *r)
+{
+	Packed	   *p = &data->packed;
+	Size		len = sizeof(Packed);
+
+	memset(p, 0, sizeof(Packed));
+	p->r = *r;
+	p->params_len = r->params ? VARSIZE(r->params) : 0;
+	p->tags_len = r->tags ? VARSIZE(r->tags) : 0;
+	if (pack(data, &len, r->key, r->key_len) &&
+		(!r->scope || pack(data, &len, r->scope, r->scope_len)) &&
+		(!r->query || pack(data, &len, r->query, r->query_len)) &&
+		pack(data, &len, r->params, p->params_len) &&
+		pack(data, &len, r->tags, p->tags_len) &&
+		pack(data, &len, r->settings, r->settings_len))
+		return len;
+	return 0;
+}
+
+static const void *
+unpack(const Data *data, Size *len, Size n)
+{
+	Size		at = MAXALIGN(*len);
+
+	*len = at + n;
+	return data->bytes + at;
+}
+
+/* Pointers of the result are into data. */
+static void
+unpack_refresh(const Data *data, CxRefresh *r)
+{
+	const Packed *p = &data->packed;
+	Size		len = sizeof(Packed);
+
+	*r = p->r;
+	r->key = unpack(data, &len, r->key_len);
+	if (r->scope)
+		r->scope = unpack(data, &len, r->scope_len);
+	if (r->query)
+		r->query = unpack(data, &len, r->query_len);
+	if (r->params)
+		r->params = unconstify(void *, unpack(data, &len, p->params_len));
+	else
+		(void) unpack(data, &len, 0);
+	if (r->tags)
+		r->tags = unconstify(void *, unpack(data, &len, p->tags_len));
+	else
+		(void) unpack(data, &len, 0);
+	r->settings = unpack(data, &len, r->settings_len);
+}
+
+/* ---- slots ---- */
+
+static TimestampTz
+ends_at(const Slot *s)
+{
+	if (s->state == QUEUED)
+		return TimestampTzPlusMilliseconds(s->since, QUEUED_MS);
+	if (s->state != RUNNING || cx_guc_refresh_timeout == 0)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(s->since,
+									   (int64) cx_guc_refresh_timeout + GRACE_MS);
+}
+
+static inline bool
+is_active(const Slot *s, TimestampTz now)
+{
+	return (s->state == QUEUED || s->state == RUNNING) && now < ends_at(s);
+}
+
+/* The slot of a request that is queued or running, or NULL. */
+static Slot *
+find_locked(uint64 id, TimestampTz now)
+{
+	Assert(LWLockHeldByMe(requests->lock));
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (s->id == id && s->db == MyDatabaseId && is_active(s, now))
+			return s;
+	}
+	return NULL;
+}
+
+static Slot *
+find_ticket_locked(uint64 ticket)
+{
+	Assert(LWLockHeldByMe(requests->lock));
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		if (requests->slot[i].ticket == ticket)
+			return &requests->slot[i];
+	}
+	return NULL;
+}
+
+/* The slot that was used longest ago, of those that are free; or NULL. */
+static Slot *
+find_free_locked(TimestampTz now)
+{
+	Slot	   *best = NULL;
+
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (!is_active(s, now) && (!best || s->ticket < best->ticket))
+			best = s;
+	}
+	return best;
+}
+
+static void
+set_state_locked(Slot *s, SlotState state)
+{
+	s->state = state;
+	s->pid = state == RUNNING ? MyProcPid : 0;
+	s->since = GetCurrentTimestamp();
+}
+
+static void
+end_locked(Slot *s, const char *message)
+{
+	set_state_locked(s, DONE);
+	s->failed = message != NULL;
+	if (message)
+		strlcpy(data_of(s), message, DATA_BYTES);
+}
+
+/* ---- sessions ---- */
+
+static bool
+is_pending(uint64 id, uint64 *ticket, bool *running)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Slot	   *s;
+
+	LWLockAcquire(requests->lock, LW_SHARED);
+	s = find_locked(id, now);
+	if (s)
+	{
+		*ticket = s->ticket;
+		*running = s->state == RUNNING;
+	}
+	LWLockRelease(requests->lock);
+	return s != NULL;
+}
+
+static CxRequested
+queue(uint64 id, const Data *data, Size len, uint64 *ticket, bool *running)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	CxRequested result = CX_REQUEST_REFUSED;
+	Slot	   *s;
+
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = find_locked(id, now);
+	if (s)
+		result = CX_REQUEST_PENDING;
+	else if ((s = find_free_locked(now)) != NULL)
+	{
+		result = CX_REQUEST_QUEUED;
+		s->db = MyDatabaseId;
+		s->id = id;
+		s->ticket = ++requests->last_ticket;
+		s->len = (uint16) len;
+		memcpy(data_of(s), data->bytes, len);
+		set_state_locked(s, QUEUED);
+	}
+	if (s)
+	{
+		*ticket = s->ticket;
+		*running = s->state == RUNNING;
+	}
+	LWLockRelease(requests->lock);
+	return result;
+}
+
+/* Takes a request back; false: somebody has it. */
+static bool
+take_back(uint64 ticket)
+{
+	Slot	   *s;
+	bool		taken;
+
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = find_ticket_locked(ticket);
+	taken = s == NULL || s->state == QUEUED;
+	if (s && taken)
+		set_state_locked(s, FREE);
+	LWLockRelease(requests->lock);
+	return taken;
+}
+
+/*
+ * As cx_requests_put, for one who is going to wait: ticket is what for, and
+ * running whether a worker has begun before this call.
+ */
+CxRequested
+cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
+						bool *running)
+{
+	CxRequested result;
+	const char *database;
+	Data		data;
+	Size		len;
+
+	if (is_pending(id, ticket, running))
+		return CX_REQUEST_PENDING;
+	database = get_database_name(MyDatabaseId);
+	len = pack_refresh(&data, r);
+	if (len == 0 || database == NULL || !cx_launcher_serves(database))
+		return CX_REQUEST_REFUSED;
+	result = queue(id, &data, len, ticket, running);
+	if (result == CX_REQUEST_QUEUED && !cx_visits_call(MyDatabaseId) &&
+		take_back(*ticket))
+		return CX_REQUEST_REFUSED;
+	return result;
+}
+
+/*
+ * Has a worker run a loader soon.  Waits for nothing; may raise what reading
+ * the catalogs does.
+ */
+CxRequested
+cx_requests_put(uint64 id, const CxRefresh *r)
+{
+	uint64		ticket;
+	bool		running;
+
+	return cx_requests_put_awaited(id, r, &ticket, &running);
+}
+
+/*
+ * What a fetch that has begun asks for, as the current role and under the
+ * current settings.
+ */
+void
+cx_requests_of_fetch(const CxFetch *f, CxRefresh *r)
+{
+	const CxIdent *ident = &f->ask.ident;
+	StringInfoData settings;
+
+	memset(r, 0, sizeof(CxRefresh));
+	strlcpy(r->cache, f->cache, NAMEDATALEN);
+	r->key = ident->key;
+	r->key_len = ident->key_len;
+	r->scope = ident->has_scope ? ident->scope : NULL;
+	r->scope_len = ident->has_scope ? ident->scope_len : 0;
+	r->role = GetUserId();
+	r->type = f->type;
+	if (f->function == NULL)
+	{
+		r->query = f->query;
+		r->query_len = f->query_len;
+		r->params = f->params;
+	}
+	r->tags = f->tags;
+	r->life = f->life;
+	r->loader = f->loader;
+	initStringInfo(&settings);
+	cx_settings_write(&settings);
+	r->settings = settings.data;
+	r->settings_len = settings.len;
+}
+
+/* Has a worker do what a fetch that has begun would: see cx_requests_put. */
+CxRequested
+cx_refresh_ask(const CxFetch *f)
+{
+	uint64		id = hash_combine64(f->ask.ident.id, f->loader);
+	uint64		ticket;
+	bool		running;
+	CxRefresh	r;
+
+	/* most ask for what has been asked for */
+	if (is_pending(id, &ticket, &running))
+		return CX_REQUEST_PENDING;
+	cx_requests_of_fetch(f, &r);
+	return cx_requests_put(id, &r);
+}
+
+/* How a request stands; false: not ended yet, at most until *ends. */
+static bool
+has_ended(uint64 ticket, CxOutcome *outcome, char *message, TimestampTz *ends)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		ended = true;
+	Slot	   *s;
+
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = find_ticket_locked(ticket);
+	if (s == NULL)
+		*outcome = CX_OUTCOME_LOST;
+	else if (s->state == DONE)
+	{
+		*outcome = s->failed ? CX_OUTCOME_FAILED : CX_OUTCOME_DONE;
+		if (s->failed)
+			strlcpy(message, data_of(s), DATA_BYTES);
+	}
+	else if (s->state == FREE)
+		*outcome = CX_OUTCOME_UNSERVED;
+	else if (is_active(s, now))
+	{
+		ended = false;
+		*ends = ends_at(s);
+	}
+	else if (s->state == RUNNING)
+		*outcome = CX_OUTCOME_LOST;
+	else
+	{
+		*outcome = CX_OUTCOME_UNSERVED;
+		set_state_locked(s, FREE);
+	}
+	LWLockRelease(requests->lock);
+	return ended;
+}
+
+/*
+ * Waits until a request has ended.  Can be cancelled, which leaves the request
+ * alone.  message is set when it failed.
+ */
+CxOutcome
+cx_requests_await(uint64 ticket, char **message)
+{
+	CxOutcome	outcome;
+	TimestampTz ends;
+
+	*message = palloc0(DATA_BYTES);
+	ConditionVariablePrepareToSleep(&requests->done);
+	while (!has_ended(ticket, &outcome, *message, &ends))
+	{
+		long		ms = -1;
+
+		if (ends != DT_NOEND)
+			ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), ends) + 1;
+		(void) ConditionVariableTimedSleep(&requests->done, ms,
+										   PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return outcome;
+}
+
+/* ---- the worker ---- */
+
+/* What a worker has and cannot end itself. */
+static void
+exit_cb(int code, Datum arg)
+{
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (s->state == RUNNING && s->pid == MyProcPid)
+			end_locked(s, "the worker ended before the loader did");
+	}
+	LWLockRelease(requests->lock);
+	ConditionVariableBroadcast(&requests->done);
+}
+
+/* The request of a database that waits longest, or NULL. */
+static Slot *
+next_locked(Oid db, TimestampTz now)
+{
+	Slot	   *next = NULL;
+
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (s->state == QUEUED && s->db == db && is_active(s, now) &&
+			(!next || s->ticket < next->ticket))
+			next = s;
+	}
+	return next;
+}
+
+/*
+ * Takes a request, to be ended with cx_requests_done; false: there is none.
+ * The copy is in the current memory context.
+ */
+bool
+cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket)
+{
+	static bool registered = false;
+	TimestampTz now = GetCurrentTimestamp();
+	Data	   *data = palloc(sizeof(Data));
+	Slot	   *s;
+
+	if (!registered)
+		before_shmem_exit(exit_cb, (Datum) 0);
+	registered = true;
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = next_locked(db, now);
+	if (s)
+	{
+		memcpy(data->bytes, data_of(s), s->len);
+		*ticket = s->ticket;
+		set_state_locked(s, RUNNING);
+	}
+	LWLockRelease(requests->lock);
+	if (s)
+		unpack_refresh(data, out);
+	return s != NULL;
+}
+
+/* Whether there is a request to be taken. */
+bool
+cx_requests_waiting(Oid db)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		waiting;
+
+	LWLockAcquire(requests->lock, LW_SHARED);
+	waiting = next_locked(db, now) != NULL;
+	LWLockRelease(requests->lock);
+	return waiting;
+}
+
+/*
+ * Ends a request that was taken; message says why it failed, or is NULL.  One
+ * that was given up meanwhile is somebody else's.
+ */
+void
+cx_requests_done(uint64 ticket, const char *message)
+{
+	Slot	   *s;
+
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = find_ticket_locked(ticket);
+	if (s && s->state == RUNNING && s->pid == MyProcPid)
+		end_locked(s, message);
+	LWLockRelease(requests->lock);
+	ConditionVariableBroadcast(&requests->done);
+}

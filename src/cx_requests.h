@@ -1,0 +1,68 @@
+/*
+ * cx_requests.h
+ *	  What is to be refreshed, and handing it to a worker in shared memory.
+ */
+#ifndef CX_REQUESTS_H
+#define CX_REQUESTS_H
+
+#include "cx_args.h"
+
+struct CxFetch;
+
+/*
+ * A loader to be run in the background.  Pointers are the caller's; lengths
+ * are in bytes, and strings with a length are not terminated.
+ */
+typedef struct CxRefresh
+{
+	char		cache[NAMEDATALEN];
+	const char *key;
+	Size		key_len;
+	const char *scope;			/* NULL = none */
+	Size		scope_len;
+	Oid			role;			/* runs it */
+	Oid			type;			/* JSONBOID; RECORDOID = any number of rows;
+								 * or another */
+	const char *query;			/* NULL = the loader of the cache */
+	Size		query_len;
+	ArrayType  *params;			/* or NULL, as are tags */
+	ArrayType  *tags;
+	CxLife		life;
+	const char *settings;		/* from cx_settings_write */
+	Size		settings_len;
+	uint64		loader;			/* the result would have this fingerprint; 0 =
+								 * any */
+} CxRefresh;
+
+typedef enum CxRequested
+{
+	CX_REQUEST_QUEUED,
+	CX_REQUEST_PENDING,			/* it was there already */
+	CX_REQUEST_REFUSED			/* nobody would do it */
+} CxRequested;
+
+typedef enum CxOutcome
+{
+	CX_OUTCOME_DONE,
+	CX_OUTCOME_FAILED,			/* with a message */
+	CX_OUTCOME_UNSERVED,		/* nobody came in time; taken back */
+	CX_OUTCOME_LOST				/* whoever took it did not end it */
+} CxOutcome;
+
+extern Size cx_requests_size(Size budget);
+extern void cx_requests_init(void *memory, Size budget);
+
+/* For sessions */
+extern void cx_requests_of_fetch(const struct CxFetch *f, CxRefresh *r);
+extern CxRequested cx_refresh_ask(const struct CxFetch *f);
+extern CxRequested cx_requests_put(uint64 id, const CxRefresh *r);
+extern CxRequested cx_requests_put_awaited(uint64 id, const CxRefresh *r,
+										   uint64 *ticket, bool *running);
+extern CxOutcome cx_requests_await(uint64 ticket, char **message);
+
+/* For the visiting worker */
+extern bool cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket);
+extern bool cx_requests_waiting(Oid db);
+extern void cx_requests_done(uint64 ticket, const char *message);
+
+#endif							/* CX_REQUESTS_H */
