@@ -124,7 +124,7 @@ cachex_refresh(PG_FUNCTION_ARGS)
 	{
 		/* the cache may have been altered while this waited */
 		if (!await_worker(&f) && cx_fetch_find_cache_again(&f))
-			cx_refresh_compute(&f);
+			(void) cx_refresh_compute(&f);
 		PG_RETURN_NULL();
 	}
 	warn_if_not_served();

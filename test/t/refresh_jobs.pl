@@ -103,6 +103,11 @@ like(error_of('SELECT write_note() AS value'),
 	qr/^failed: .*read-only transaction/, 'write');
 like(error_of('SELECT count(*) FROM cachex.job'),
 	qr/^failed: permission denied/, 'read what the role may not');
+like(error_of('SELECT 1 AS value, true AS ignore'),
+	qr/^done/, 'a loader may want nothing to be kept');
+like(error_of(q{SELECT 1 AS value, interval '0' AS ttl}), qr/^done/, 'in another way');
+like(error_of("SELECT repeat('x', 2000000) AS value"),
+	qr/^failed: result was not kept in cache "c"/, 'what is too large is an error');
 like(error_of(q{SELECT pg_advisory_lock(7)::text || set_config('work_mem', '77MB', false) AS value}),
 	qr/^done/, 'but take a lock and set a setting');
 until_true($s, "NOT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory')");
