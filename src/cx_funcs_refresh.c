@@ -61,8 +61,8 @@ static bool
 await_worker(const CxFetch *f)
 {
 	uint64		id = hash_combine64(f->ask.ident.id, f->loader);
-	bool		had_begun;
-	CxOutcome	outcome;
+	CxOutcome	outcome = CX_OUTCOME_UNSERVED;
+	bool		too_early = true;
 	CxRefresh	r;
 
 	/* he would wait for locks that the caller holds */
@@ -70,21 +70,23 @@ await_worker(const CxFetch *f)
 		TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
 	cx_requests_of_fetch(f, &r);
-	do
+	for (int i = 0; i < 2 && too_early; i++)
 	{
 		uint64		ticket;
 		char	   *message;
 
-		if (cx_requests_put_awaited(id, &r, &ticket, &had_begun) ==
+		if (cx_requests_put_awaited(id, &r, &ticket, &too_early) ==
 			CX_REQUEST_REFUSED)
 			return false;
+		/* what runs the second time has begun after the first */
+		too_early = too_early && i == 0;
 		outcome = cx_requests_await(ticket, &message);
-		if (outcome == CX_OUTCOME_FAILED && !had_begun)
+		if (outcome == CX_OUTCOME_FAILED && !too_early)
 			ereport(ERROR,
 					(errcode(ERRCODE_EXTERNAL_ROUTINE_EXCEPTION),
 					 errmsg("could not refresh key \"%.*s\" of cache \"%s\": %s",
 							(int) r.key_len, r.key, r.cache, message)));
-	} while (had_begun);
+	}
 	if (outcome == CX_OUTCOME_LOST)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
@@ -122,7 +124,7 @@ cachex_refresh(PG_FUNCTION_ARGS)
 	{
 		/* the cache may have been altered while this waited */
 		if (!await_worker(&f) && cx_fetch_find_cache_again(&f))
-			cx_refresh_compute(&f);
+			(void) cx_refresh_compute(&f);
 		PG_RETURN_NULL();
 	}
 	warn_if_not_served();

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_books.h"
+#include "cx_compat.h"
 #include "cx_guc.h"
 #include "cx_jobs.h"
 #include "cx_settings.h"

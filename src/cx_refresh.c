@@ -40,14 +40,27 @@ look_at_old(CxFetch *f)
 	cx_store_release(&hit);
 }
 
+/* Whether a loader wants its value to be stored. */
+static bool
+is_to_be_kept(const CxFetch *f, const CxLoaded *loaded)
+{
+	if (loaded->ignore)
+		return false;
+	if (loaded->has_expires_at)
+		return loaded->expires_at > f->ask.now;
+	if (loaded->has_ttl)
+		return loaded->ttl_us > 0;
+	return !f->life.has_ttl || f->life.ttl_us > 0;
+}
+
 /*
- * Runs the loader of a fetch that has begun, and stores the result.  Raises
- * an error where nothing comes of that.
+ * Runs the loader of a fetch that has begun, and stores the result; returns
+ * whether it is one to be kept.  Raises an error where that cannot be.
  */
-void
+bool
 cx_refresh_compute(CxFetch *f)
 {
-	CxLoaded	loaded;
+	CxLoaded	loaded = {0};
 
 	cx_fetch_refuse_to_load(f);
 	if (!cx_read_enabled(&f->ask))
@@ -64,8 +77,30 @@ cx_refresh_compute(CxFetch *f)
 	if (f->gen == 0 || f->refusal != CX_NOT_REFUSED)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("result is not kept in cache \"%s\"", f->cache),
+				 errmsg("result cannot be kept in cache \"%s\"", f->cache),
 				 errhint("The view cachex.stats counts the reasons.")));
+	return is_to_be_kept(f, &loaded);
+}
+
+/*
+ * Raises an error unless the result is there.  It is not beside a commit that
+ * changes what it depends on, for one, so another attempt may succeed.
+ */
+static void
+check_kept(CxFetch *f)
+{
+	CxStatus	status = CX_MISS;
+	CxHit		hit;
+
+	if (cx_fetch_find_cache_again(f))
+	{
+		status = cx_cache_lookup(&f->ask, false, &hit);
+		cx_store_release(&hit);
+	}
+	if (status != CX_HIT && status != CX_NEGATIVE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("result was not kept in cache \"%s\"", f->cache)));
 }
 
 static void
@@ -106,7 +141,8 @@ run(void *arg)
 	cx_secure_begin(&secure, r->role);
 	cx_settings_apply(r->settings, r->settings_len);
 	begin_fetch(&f, r);
-	cx_refresh_compute(&f);
+	if (cx_refresh_compute(&f))
+		check_kept(&f);
 	cx_secure_end(&secure);
 }
 

@@ -8,7 +8,7 @@
 #include "cx_fetch.h"
 #include "cx_requests.h"
 
-extern void cx_refresh_compute(CxFetch *f);
+extern bool cx_refresh_compute(CxFetch *f);
 extern char *cx_refresh_run(const CxRefresh *r);
 
 #endif							/* CX_REFRESH_H */

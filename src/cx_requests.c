@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
+#include "cx_compat.h"
 #include "cx_fetch.h"
 #include "cx_guc.h"
 #include "cx_launcher.h"

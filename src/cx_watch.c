@@ -174,7 +174,7 @@ ask_for_jobs(Firing *f)
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
-	if (cache)
+	if (cache && cache->enabled)
 		cx_jobs_add_keys(f->spec.cache, cache->owner,
 						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
