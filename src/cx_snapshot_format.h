@@ -14,7 +14,7 @@
 
 /*
  * To be changed with whatever changes the bytes of an entry, what its slot
- * means, or how anything is hashed.
+ * means, how anything is hashed, or what may be kept at all.
  */
 #define CX_SNAPSHOT_FORMAT 1
 

@@ -289,7 +289,10 @@ cx_snapshot_save(int code, Datum arg)
 		return;
 	}
 	if (durable_rename(TEMPORARY, CX_SNAPSHOT_PATH, LOG) != 0)
+	{
+		(void) unlink(TEMPORARY);
 		return;
+	}
 	INSTR_TIME_SET_CURRENT(time);
 	INSTR_TIME_SUBTRACT(time, start);
 	ereport(LOG,
