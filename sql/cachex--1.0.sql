@@ -505,7 +505,8 @@ COMMENT ON FUNCTION cachex.reset_stats(text) IS 'starts the statistics of a cach
 
 CREATE FUNCTION cachex.memory(OUT used bigint, OUT available bigint,
 	OUT entries bigint, OUT in_doubt bigint, OUT prepared bigint,
-	OUT overflows bigint, OUT held bigint)
+	OUT overflows bigint, OUT held bigint, OUT restored bigint,
+	OUT restore_dropped bigint, OUT restore_failure text)
 RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cachex_memory';
-COMMENT ON FUNCTION cachex.memory() IS 'the memory of all databases together, and writers that are in doubt';
+COMMENT ON FUNCTION cachex.memory() IS 'the memory of all databases together, writers that are in doubt, and what of a snapshot file came back at the start';

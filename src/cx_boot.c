@@ -53,6 +53,17 @@ cx_boot_init(void *memory)
 }
 
 /*
+ * No transaction was prepared before this start: marks are complete from the
+ * first one on, and nobody is waited for.  At the start, before the first
+ * session.
+ */
+void
+cx_boot_none(void)
+{
+	pg_atomic_write_u64(&boot->bound, 1);
+}
+
+/*
  * Whether another transaction has ended so far that its locks are released,
  * and so its invalidation messages are out.  When the lock manager has no
  * memory to say, the answer is no.

@@ -10,6 +10,7 @@
 
 extern Size cx_boot_size(void);
 extern void cx_boot_init(void *memory);
+extern void cx_boot_none(void);
 extern bool cx_boot_admits(uint64 xmin);
 extern bool cx_boot_hold(uint64 xid);
 extern bool cx_boot_xid_is_over(TransactionId xid);

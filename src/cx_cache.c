@@ -144,11 +144,14 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 	return reads != NULL && cx_reads_moved_since(reads, gen);
 }
 
-/* Whether keys of the cache were invalidated by pattern since then. */
+/*
+ * Whether keys of the cache were invalidated by pattern since then; of before
+ * a restart that is not known.
+ */
 bool
 cx_cache_patterns_since(const CxAsk *ask, uint64 gen)
 {
-	return cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
+	return gen < cx_gens_known_from() || cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
 }
 
 /* Whether a pattern of this transaction's after operation n matches the key. */

@@ -84,7 +84,7 @@ extern uint64 cx_cache_invalidate_like(CxCache *cache, const char *pattern);
 extern void cx_cache_table_written(Oid rel, char command);
 extern void cx_cache_invalidate_table(Oid rel);
 extern void cx_cache_row_changed(CxOpKind kind, int64 id,
-								 const CxLimits *limits);
+								 const CxLimits *limits, bool keep);
 
 extern void cx_cache_database_dropped(Oid db);
 

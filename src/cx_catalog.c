@@ -205,6 +205,7 @@ read_row(TupleDesc desc, HeapTuple tuple)
 {
 	Datum	   *v = palloc(desc->natts * sizeof(Datum));
 	bool	   *null = palloc(desc->natts * sizeof(bool));
+	TransactionId xmin;
 	CxCache    *cache;
 
 #define COL(c) v[COL_##c - 1]
@@ -226,6 +227,10 @@ read_row(TupleDesc desc, HeapTuple tuple)
 											TextDatumGetCString(COL(LOADER)));
 	cache->stale_us = interval_us(COL(STALE_FOR));
 	cache->persist = persist_of(TextDatumGetCString(COL(PERSIST)));
+	xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	/* of this transaction's own rows its commit says so */
+	if (cache->shared && !TransactionIdIsCurrentTransactionId(xmin))
+		cache->shared->keep = cache->persist == CX_PERSIST_SNAPSHOT;
 	cache->beta = DatumGetFloat8(COL(BETA));
 	cache->jitter = DatumGetFloat8(COL(JITTER));
 	if (!ISNULL(VALIDATE))

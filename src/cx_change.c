@@ -316,9 +316,13 @@ cx_cache_invalidate_table(Oid rel)
 	cx_commit_mark_writes_if_ending();
 }
 
-/* A row of cachex.cache_definition changes with this transaction. */
+/*
+ * A row of cachex.cache_definition changes with this transaction; keep: it now
+ * says that entries outlive a restart.
+ */
 void
-cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
+cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
+					 bool keep)
 {
 	CxOp	   *op = cx_pending_add(kind, 0);
 
@@ -326,6 +330,7 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits)
 	cx_inval_catalogs();
 	cx_commit_refuse_if_preparing(op);
 	op->u.row.id = id;
+	op->u.row.keep = keep;
 	if (limits)
 	{
 		op->u.row.max_entries = limits->entries;

@@ -361,12 +361,14 @@ finish(const CxOp *op)
 		cx_registry_drop_database((Oid) op->u.row.id, cx_gens_next());
 		cx_wake_before(0);
 	}
-	else if (op->kind == CX_OP_ROW_CHANGED)
+	else if (op->kind == CX_OP_ROW_ADDED || op->kind == CX_OP_ROW_CHANGED)
 	{
 		CxLimits	limits = {op->u.row.max_entries, op->u.row.max_bytes};
 
 		number = cx_registry_find(MyDatabaseId, op->u.row.id);
 		if (number >= 0)
+			cx_registry_get(number)->keep = op->u.row.keep;
+		if (number >= 0 && op->kind == CX_OP_ROW_CHANGED)
 			cx_make_trim(number, &limits, GetCurrentTimestamp());
 	}
 }

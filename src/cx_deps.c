@@ -173,10 +173,7 @@ bump_locked(CxDep dep, uint32 hash)
 
 /* ---- snapshots ---- */
 
-/*
- * Fills view from a snapshot.  Returns false when the cache must be neither
- * read nor filled under it.
- */
+/* Fills view; false: under this snapshot the cache is not read nor filled. */
 bool
 cx_deps_view(CxView *view, Snapshot snapshot)
 {
@@ -512,6 +509,14 @@ leave_overflow_locked(Line *line, uint64 xid)
 	Assert(line->over_count > 0);
 	line->over_count--;
 	line->over_late -= (xid & CX_XID_LATE) != 0;
+}
+
+/* Whether a mark stands for dep, or one that shares its line. Takes no lock. */
+bool
+cx_deps_in_doubt(uint64 id)
+{
+	return others_in_doubt_locked(line_of(id), 0) ||
+		line_of(id)->over_prepared != 0;
 }
 
 /*

@@ -101,6 +101,8 @@ extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry);
 extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
 						   const CxNewEntry *entry);
 extern void cx_entry_read(const CxSlot *slot, CxEntry *entry);
+extern uint32 cx_entry_len(const CxSlot *slot);
+extern bool cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry);
 extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
 							 CxEntry *entry);
 extern void cx_entry_reads(const CxEntry *entry, CxReads *reads);

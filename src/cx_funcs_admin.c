@@ -497,6 +497,12 @@ row_string(HeapTuple tuple, TupleDesc desc, const char *column)
 	return SPI_getvalue(tuple, desc, SPI_fnumber(desc, column));
 }
 
+static bool
+is_kept(HeapTuple tuple, TupleDesc desc)
+{
+	return strcmp(row_string(tuple, desc, "persist"), "snapshot") == 0;
+}
+
 /* A row changed: new limits hold from the commit on. */
 static void
 row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
@@ -508,12 +514,12 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 	limits.entries = (uint64) row_bigint(new, desc, "max_entries", -1);
 	limits.bytes = (uint64) row_bigint(new, desc, "max_memory", -1);
 	cx_cache_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
-						 &limits);
+						 &limits, is_kept(new, desc));
 	/* under another name or identifier it is another cache */
 	if (strcmp(row_string(old, desc, "name"), name) != 0 ||
 		row_bigint(old, desc, "id", 0) != row_bigint(new, desc, "id", 0))
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
-							 row_bigint(old, desc, "id", 0), NULL);
+							 row_bigint(old, desc, "id", 0), NULL, false);
 	/* what one kind of cache keeps is no answer in the other */
 	if (strcmp(row_string(old, desc, "consistency"),
 			   row_string(new, desc, "consistency")) != 0 ||
@@ -543,10 +549,12 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 		cx_cache_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
 		cx_cache_row_changed(CX_OP_ROW_ADDED,
-							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
+							 is_kept(t->tg_trigtuple, desc));
 	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
-							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
+							 false);
 	else
 		row_changed(t->tg_trigtuple, t->tg_newtuple, desc);
 	CacheInvalidateRelcache(t->tg_relation);

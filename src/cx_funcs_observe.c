@@ -25,6 +25,7 @@
 #include "cx_owner.h"
 #include "cx_scan.h"
 #include "cx_preload.h"
+#include "cx_snapshot.h"
 
 PG_FUNCTION_INFO_V1(cachex_stats);
 PG_FUNCTION_INFO_V1(cachex_entries);
@@ -173,8 +174,9 @@ Datum
 cachex_memory(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		v[7];
-	bool		null[7] = {0};
+	Datum		v[10];
+	bool		null[10] = {0};
+	const char *failure;
 	CxDepsCounts counts;
 
 	CX_REQUIRE_PRELOAD();
@@ -188,6 +190,11 @@ cachex_memory(PG_FUNCTION_ARGS)
 	v[4] = Int64GetDatum(counts.prepared);
 	v[5] = Int64GetDatum(counts.overflows);
 	v[6] = Int64GetDatum(cx_boot_count());
+	v[7] = Int64GetDatum(cx_snapshot_restored());
+	v[8] = Int64GetDatum(cx_snapshot_dropped());
+	failure = cx_snapshot_failure();
+	null[9] = failure == NULL;
+	v[9] = failure ? CStringGetTextDatum(failure) : (Datum) 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  v, null)));
 }

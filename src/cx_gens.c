@@ -29,6 +29,7 @@ typedef struct Gens
 {
 	pg_atomic_uint64 last;		/* the last generation given out */
 	pg_atomic_uint64 floor;		/* entries stored before this are dead */
+	uint64		known_from;		/* see cx_gens_known_from; fixed */
 	char		pad[PG_CACHE_LINE_SIZE];
 	uint32		ncells[2];		/* by kind, a partition */
 	Cell	   *cells[2];
@@ -119,6 +120,28 @@ cx_gens_raise_floor(void)
 	while (floor < gen &&
 		   !pg_atomic_compare_exchange_u64(&gens->floor, &floor, gen))
 		;
+}
+
+/*
+ * Goes on where the server has stopped, with entries for which it is known
+ * that none of their dependencies had moved.  At the start, before the first
+ * session.
+ */
+void
+cx_gens_restore(uint64 last)
+{
+	pg_atomic_write_u64(&gens->last, last);
+	gens->known_from = last;
+}
+
+/*
+ * Of moves before this generation nothing is known but what they mean for the
+ * entries that are there.
+ */
+uint64
+cx_gens_known_from(void)
+{
+	return gens->known_from;
 }
 
 /*

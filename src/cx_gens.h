@@ -22,6 +22,8 @@ extern uint64 cx_gens_next(void);
 extern uint64 cx_gens_last(void);
 extern uint64 cx_gens_floor(void);
 extern void cx_gens_raise_floor(void);
+extern void cx_gens_restore(uint64 last);
+extern uint64 cx_gens_known_from(void);
 extern uint64 cx_gens_get(CxGenKind kind, uint64 id);
 extern void cx_gens_bump(CxGenKind kind, uint64 id);
 

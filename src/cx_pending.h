@@ -61,6 +61,7 @@ typedef struct CxOp
 			int64		id;
 			uint64		max_entries;
 			uint64		max_bytes;
+			bool		keep;	/* as in CxSharedCache */
 		}			row;
 	}			u;
 } CxOp;

@@ -31,9 +31,7 @@
 #include "cx_policy.h"
 #include "cx_wheel.h"
 
-#define CLASSES			64
 #define CLASS_OFFSET	24		/* class of worth 1 microsecond a byte */
-#define MAX_FREQUENCY	15
 
 typedef struct Queues
 {
@@ -41,9 +39,9 @@ typedef struct Queues
 	uint64		dead_before;	/* entries with a lower generation are dead */
 	uint64		evictions;		/* the age of a ghost is measured in these */
 	uint64		busy;			/* bitmap of queues that are not empty */
-	double		head_priority[CLASSES];
-	uint32		head[CLASSES];
-	uint32		tail[CLASSES];
+	double		head_priority[CX_CLASSES];
+	uint32		head[CX_CLASSES];
+	uint32		tail[CX_CLASSES];
 } Queues;
 
 typedef struct Ghost
@@ -107,7 +105,7 @@ class_of(double worth)
 {
 	int			class = worth > 0 ? ilogb(worth) + CLASS_OFFSET : 0;
 
-	return Min(Max(class, 0), CLASSES - 1);
+	return Min(Max(class, 0), CX_CLASSES - 1);
 }
 
 /* Sets what is derived from the head of a queue. */
@@ -288,7 +286,7 @@ take_lowest_locked(int cache, TimestampTz now, int *patience)
 			take_locked(n);
 			return n;
 		}
-		slot->frequency = Min(MAX_FREQUENCY, slot->frequency + slot->hits);
+		slot->frequency = Min(CX_MAX_FREQUENCY, slot->frequency + slot->hits);
 		slot->hits = 0;
 		unlink_slot(n);
 		append(n, slot->frequency * slot->weight);
@@ -322,6 +320,19 @@ make_room_locked(int cache, const CxLimits *limits, uint64 entries,
 	return true;
 }
 
+/* Counts a slot that is put on its queue. */
+static void
+count_locked(const CxSlot *slot)
+{
+	CxUsage    *usage = &policy->queues[slot->cache].usage;
+
+	policy->nused = Max(policy->nused, slot->cache + 1);
+	usage->entries++;
+	usage->bytes += cx_slot_bytes(slot);
+	usage->bytes_peak = Max(usage->bytes_peak, usage->bytes);
+	policy->entries++;
+}
+
 /*
  * Puts a new slot on its queue and on the wheel, evicting within its cache
  * as the limits demand; the slot alone must fit.  frequency is that of an
@@ -333,29 +344,58 @@ cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
 				TimestampTz now, CxVictims *victims)
 {
 	CxSlot	   *slot = cx_slot(n);
-	uint64		bytes = cx_slot_bytes(slot);
-	CxUsage    *usage = &policy->queues[slot->cache].usage;
 
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	if (!make_room_locked(slot->cache, limits, 1, bytes, now, victims))
+	if (!make_room_locked(slot->cache, limits, 1, cx_slot_bytes(slot), now,
+						  victims))
 	{
 		LWLockRelease(policy->lock);
 		return false;
 	}
-	policy->nused = Max(policy->nused, slot->cache + 1);
-	usage->entries++;
-	usage->bytes += bytes;
-	usage->bytes_peak = Max(usage->bytes_peak, usage->bytes);
-	policy->entries++;
+	count_locked(slot);
 	if (frequency == 0)
 		frequency = recall_ghost(slot);
 	slot->hits = 0;
-	slot->frequency = Max(1, Min(frequency, MAX_FREQUENCY));
+	slot->frequency = Max(1, Min(frequency, CX_MAX_FREQUENCY));
 	append(n, slot->weight * (frequency == 0 ? 0.5 : slot->frequency));
 	cx_wheel_add(&policy->wheel, n);
 	LWLockRelease(policy->lock);
 	return true;
+}
+
+/* What priorities are measured from, at the end of the server. */
+double
+cx_policy_inflation(void)
+{
+	return policy->inflation;
+}
+
+/*
+ * Puts a slot of before a restart at the head of its queue, and on the wheel:
+ * those of greater priority come first.  hits and frequency are set.
+ */
+void
+cx_policy_restore(uint32 n, int class, double priority)
+{
+	CxSlot	   *slot = cx_slot(n);
+	Queues	   *q = &policy->queues[slot->cache];
+
+	Assert(class >= 0 && class < CX_CLASSES);
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	count_locked(slot);
+	slot->class = class;
+	slot->priority = priority;
+	slot->queue_prev = CX_NONE;
+	slot->queue_next = q->head[class];
+	if (slot->queue_next != CX_NONE)
+		cx_slot(slot->queue_next)->queue_prev = n;
+	else
+		q->tail[class] = n;
+	q->head[class] = n;
+	update_head(slot->cache, class);
+	cx_wheel_add(&policy->wheel, n);
+	LWLockRelease(policy->lock);
 }
 
 /*
@@ -455,7 +495,7 @@ cx_policy_reclaim(int cache, uint32 *position, CxVictims *victims)
 
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	while (*position < CLASSES && victims->n < CX_BATCH)
+	while (*position < CX_CLASSES && victims->n < CX_BATCH)
 	{
 		uint32		n = q->head[*position];
 
@@ -469,7 +509,7 @@ cx_policy_reclaim(int cache, uint32 *position, CxVictims *victims)
 		victims->slot[victims->n++] = n;
 	}
 	LWLockRelease(policy->lock);
-	return *position < CLASSES;
+	return *position < CX_CLASSES;
 }
 
 /* When the sweeper has to look again; CX_NEVER = nothing expires. */

@@ -9,6 +9,8 @@
 #include "cx_slot.h"
 
 #define CX_BATCH	64			/* most victims of one call */
+#define CX_CLASSES	64			/* queues of a cache */
+#define CX_MAX_FREQUENCY 15
 
 /* The limits of a cache; PG_UINT64_MAX = none */
 typedef struct CxLimits
@@ -38,6 +40,8 @@ extern void cx_policy_init(void *memory, int ncaches, uint32 max_entries,
 extern bool cx_policy_enter(uint32 slot, const CxLimits *limits,
 							uint8 frequency, TimestampTz now,
 							CxVictims *victims);
+extern double cx_policy_inflation(void);
+extern void cx_policy_restore(uint32 slot, int class, double priority);
 extern bool cx_policy_leave(uint32 slot);
 extern void cx_policy_evict(uint64 bytes, TimestampTz now, CxVictims *victims);
 extern bool cx_policy_trim(int cache, const CxLimits *limits, TimestampTz now,

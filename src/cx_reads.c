@@ -32,20 +32,20 @@
 
 /* Relation number i of reads, or one of the two stand-ins after them. */
 static inline CxDep
-dep_of(const CxReads *reads, int i)
+dep_of(Oid db, const CxReads *reads, int i)
 {
 	CxDep		dep = {0, CX_DEP_RELATION, NULL, CX_ASPECTS_SHAPE};
 	int			nrels = reads->nread + reads->nabove;
 
 	if (i < nrels)
 	{
-		dep.id = cx_rels_id(MyDatabaseId, reads->rel[i]);
+		dep.id = cx_rels_id(db, reads->rel[i]);
 		if (reads->exact)
 			dep.aspects = i < reads->nread ? CX_ASPECTS_READ : CX_ASPECTS_ABOVE;
 	}
 	else if (i == nrels)
 	{
-		dep.id = cx_rels_id(MyDatabaseId, CX_CATALOGS);
+		dep.id = cx_rels_id(db, CX_CATALOGS);
 		if (!reads->exact)
 			dep.aspects = CX_ASPECT(CX_SHAPE_BELOW);
 	}
@@ -68,23 +68,44 @@ cx_reads_admit(const CxView *view, const CxReads *reads)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!cx_deps_admits(view, dep_of(reads, i)))
+		if (!cx_deps_admits(view, dep_of(MyDatabaseId, reads, i)))
 			return false;
 	}
 	return true;
 }
 
-/* Whether a relation has changed since a generation was drawn. */
+/* Whether a relation of a database has changed since a generation was drawn. */
 bool
-cx_reads_moved_since(const CxReads *reads, uint64 gen)
+cx_reads_moved_in(Oid db, const CxReads *reads, uint64 gen)
 {
 	int			n = count_deps(reads);
 
 	for (int i = 0; i < n; i++)
 	{
-		CxDep		dep = dep_of(reads, i);
+		CxDep		dep = dep_of(db, reads, i);
 
 		if (cx_rels_gen(dep.id, dep.aspects) > gen)
+			return true;
+	}
+	return false;
+}
+
+/* The same for this database. */
+bool
+cx_reads_moved_since(const CxReads *reads, uint64 gen)
+{
+	return cx_reads_moved_in(MyDatabaseId, reads, gen);
+}
+
+/* Whether a mark stands for one of them: see cx_deps_in_doubt. */
+bool
+cx_reads_in_doubt(Oid db, const CxReads *reads)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (cx_deps_in_doubt(dep_of(db, reads, i).id))
 			return true;
 	}
 	return false;
@@ -127,7 +148,8 @@ cx_reads_own(const CxReads *reads)
 		return reads->known;
 	for (int i = 0; i < nrels; i++)
 	{
-		if (cx_writes_own(reads->rel[i], dep_of(reads, i).aspects))
+		if (cx_writes_own(reads->rel[i],
+						  dep_of(MyDatabaseId, reads, i).aspects))
 			return true;
 	}
 	return false;

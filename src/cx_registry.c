@@ -118,6 +118,7 @@ occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
 	strlcpy(NameStr(c->name), name, NAMEDATALEN);
 	pg_atomic_write_u64(&c->gen, 0);
 	pg_atomic_write_u32(&c->reclaim, 0);
+	c->keep = false;
 	c->stats_reset = now;
 	c->last_sweep = c->last_warm = 0;
 	c->state = CX_CACHE_USED;
@@ -144,6 +145,45 @@ cx_registry_register(Oid db, int64 id, const char *name, TimestampTz now,
 	*uid = number < 0 ? 0 : registry->cache[number].uid;
 	LWLockRelease(registry->lock);
 	return number;
+}
+
+/*
+ * Gives a number to a cache of before the restart, whose entries go by uid.
+ * Returns -1 when there is none, or the cache has one.
+ */
+int
+cx_registry_restore(Oid db, int64 id, const char *name, TimestampTz now,
+					uint64 uid)
+{
+	int			number = -1;
+
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	if (find_locked(db, id) < 0)
+		number = take_number_locked();
+	if (number >= 0)
+	{
+		occupy_locked(&registry->cache[number], db, id, name, now);
+		registry->cache[number].uid = uid;
+		registry->cache[number].keep = true;
+	}
+	LWLockRelease(registry->lock);
+	return number;
+}
+
+/* No uid up to this one is given out again. */
+void
+cx_registry_restore_last(uint64 uid)
+{
+	LWLockAcquire(registry->lock, LW_EXCLUSIVE);
+	registry->last_uid = Max(registry->last_uid, uid);
+	LWLockRelease(registry->lock);
+}
+
+/* The last uid given out; to be asked while nobody registers caches. */
+uint64
+cx_registry_last_uid(void)
+{
+	return registry->last_uid;
 }
 
 /* Grows whenever a number is lost or becomes free. */

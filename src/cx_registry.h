@@ -27,6 +27,7 @@ typedef struct CxSharedCache
 	NameData	name;
 	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
 	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
+	bool		keep;			/* entries outlive a clean restart; committed */
 	TimestampTz stats_reset;
 	TimestampTz last_sweep;		/* 0 = never */
 	TimestampTz last_warm;
@@ -39,6 +40,10 @@ extern int	cx_registry_capacity(void);
 extern CxSharedCache *cx_registry_get(int number);
 extern int	cx_registry_register(Oid db, int64 id, const char *name,
 								 TimestampTz now, uint64 *uid);
+extern int	cx_registry_restore(Oid db, int64 id, const char *name,
+								TimestampTz now, uint64 uid);
+extern void cx_registry_restore_last(uint64 uid);
+extern uint64 cx_registry_last_uid(void);
 extern uint64 cx_registry_changes(void);
 extern int	cx_registry_find(Oid db, int64 id);
 extern void cx_registry_drop(int number, uint64 gen);

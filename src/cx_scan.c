@@ -54,22 +54,13 @@ bytes_behind(const CxEntry *entry)
 					entry->key_len + entry->tags_len + rels_len(entry));
 }
 
-/* Appends a copy to the buffer; notes when there is no room. */
-static void
-copy_cb(const CxSlot *slot, void *arg)
+/* Copies an entry to where there is room for the longest; returns its size. */
+static Size
+copy_entry(const CxSlot *slot, CxScanned *copy)
 {
-	CxScan	   *scan = arg;
-	CxScanned  *copy = (CxScanned *) (scan->buffer + scan->used);
 	char	   *names;
 	CxCursor	c;
 
-	if (scan->cache >= 0 && slot->cache != scan->cache)
-		return;
-	if (scan->overflowed || scan->size - scan->used < LONGEST)
-	{
-		scan->overflowed = true;
-		return;
-	}
 	cx_entry_read(slot, &copy->entry);
 	copy->cache = slot->cache;
 	copy->staged = (slot->flags & CX_SLOT_STAGED) != 0;
@@ -90,7 +81,51 @@ copy_cb(const CxSlot *slot, void *arg)
 	if (copy->entry.settings_len > 0)
 		cx_arena_skip(&c, sizeof(uint64) + copy->entry.settings_len);
 	cx_arena_read(&c, names, rels_len(&copy->entry));
-	scan->used += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&copy->entry);
+	return MAXALIGN(sizeof(CxScanned)) + bytes_behind(&copy->entry);
+}
+
+/* Takes over a copy, with pointers to what follows it; returns its size. */
+static Size
+read_copy(const CxScanned *copy, CxScanned *entry)
+{
+	char	   *names;
+
+	*entry = *copy;
+	entry->tag_id = (uint64 *) (copy + 1);
+	names = (char *) (entry->tag_id + entry->entry.ntags);
+	entry->scope = names;
+	entry->key = names + entry->entry.scope_len;
+	entry->tags = entry->key + entry->entry.key_len;
+	entry->rels = entry->tags + entry->entry.tags_len;
+	return MAXALIGN(sizeof(CxScanned)) + bytes_behind(&entry->entry);
+}
+
+/*
+ * A copy of one entry, valid until the next call.  The caller sees to it that
+ * the slot stays.  Allocates nothing.
+ */
+void
+cx_scan_one(const CxSlot *slot, CxScanned *entry)
+{
+	static uint64 buffer[LONGEST / sizeof(uint64) + 1];
+
+	(void) copy_entry(slot, (CxScanned *) buffer);
+	(void) read_copy((CxScanned *) buffer, entry);
+}
+
+/* Appends a copy to the buffer; notes when there is no room. */
+static void
+copy_cb(const CxSlot *slot, void *arg)
+{
+	CxScan	   *scan = arg;
+
+	if (scan->cache >= 0 && slot->cache != scan->cache)
+		return;
+	if (scan->overflowed || scan->size - scan->used < LONGEST)
+		scan->overflowed = true;
+	else
+		scan->used += copy_entry(slot,
+								 (CxScanned *) (scan->buffer + scan->used));
 }
 
 /* Copies the next bucket that has entries; false at the end. */
@@ -120,18 +155,9 @@ refill(CxScan *scan)
 bool
 cx_scan_next(CxScan *scan, CxScanned *entry)
 {
-	char	   *names;
-
 	if (scan->read == scan->used && !refill(scan))
 		return false;
-	*entry = *(CxScanned *) (scan->buffer + scan->read);
-	entry->tag_id = (uint64 *) (scan->buffer + scan->read + sizeof(CxScanned));
-	names = (char *) (entry->tag_id + entry->entry.ntags);
-	entry->scope = names;
-	entry->key = names + entry->entry.scope_len;
-	entry->tags = entry->key + entry->entry.key_len;
-	entry->rels = entry->tags + entry->entry.tags_len;
-	scan->read += MAXALIGN(sizeof(CxScanned)) + bytes_behind(&entry->entry);
+	scan->read += read_copy((CxScanned *) (scan->buffer + scan->read), entry);
 	return true;
 }
 
@@ -145,18 +171,17 @@ cx_scan_relation(const CxScanned *entry, int n)
 	return rel;
 }
 
-static bool
-reads_moved_since(const CxScanned *e)
+/* The relations of what the entry's loader has read; not the settings. */
+void
+cx_scan_reads(const CxScanned *e, CxReads *reads)
 {
-	CxReads		reads;
-
-	reads.known = e->entry.has_reads;
-	reads.exact = e->entry.exact;
-	reads.nread = e->entry.nread;
-	reads.nabove = e->entry.nabove;
-	for (int i = 0; i < reads.nread + reads.nabove; i++)
-		reads.rel[i] = cx_scan_relation(e, i);
-	return cx_reads_moved_since(&reads, e->gen);
+	reads->known = e->entry.has_reads;
+	reads->exact = e->entry.exact;
+	reads->nread = e->entry.nread;
+	reads->nabove = e->entry.nabove;
+	reads->settings_len = 0;
+	for (int i = 0; i < reads->nread + reads->nabove; i++)
+		reads->rel[i] = cx_scan_relation(e, i);
 }
 
 void
@@ -174,6 +199,7 @@ bool
 cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 {
 	uint64		key_id = cx_key_of_key(cache_deps, e->key, e->entry.key_len);
+	CxReads		reads;
 
 	if (e->expires <= now || cx_gens_floor() > e->gen ||
 		pg_atomic_read_u64(&cx_registry_get(e->cache)->gen) > e->gen ||
@@ -194,5 +220,6 @@ cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 		if (cx_gens_get(CX_GEN_GROUP, e->tag_id[i]) > e->gen)
 			return true;
 	}
-	return reads_moved_since(e);
+	cx_scan_reads(e, &reads);
+	return cx_reads_moved_in(cx_registry_get(e->cache)->db, &reads, e->gen);
 }

@@ -32,6 +32,8 @@ typedef struct CxScanned
 extern CxScan *cx_scan_begin(int cache);
 extern bool cx_scan_next(CxScan *scan, CxScanned *entry);
 extern Oid	cx_scan_relation(const CxScanned *entry, int n);
+extern void cx_scan_one(const CxSlot *slot, CxScanned *entry);
+extern void cx_scan_reads(const CxScanned *entry, CxReads *reads);
 extern void cx_scan_end(CxScan *scan);
 extern bool cx_scan_is_dead(const CxScanned *entry, uint64 cache_deps,
 							TimestampTz now);

@@ -30,6 +30,7 @@
 #include "cx_rels.h"
 #include "cx_requests.h"
 #include "cx_shmem.h"
+#include "cx_snapshot.h"
 #include "cx_store.h"
 #include "cx_wake.h"
 
@@ -300,6 +301,21 @@ shmem_request(void)
 		RequestNamedLWLockTranche(tranches[i].name, tranches[i].n);
 }
 
+/* All modules as new, and a new seed. */
+static void
+lay_out(const Plan *plan, char *memory)
+{
+	if (!pg_strong_random(&cx_key_seed, sizeof(cx_key_seed)))
+		ereport(FATAL,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate random seed")));
+	for (int i = 0; i < (int) lengthof(modules); i++)
+	{
+		modules[i].init(plan, memory);
+		memory += CACHELINEALIGN(modules[i].size(plan));
+	}
+}
+
 static void
 shmem_startup(void)
 {
@@ -312,18 +328,13 @@ shmem_startup(void)
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	memory = ShmemInitStruct("cachex", plan.budget, &found);
 	Assert(!found);
-	if (!pg_strong_random(&cx_key_seed, sizeof(cx_key_seed)))
-		ereport(FATAL,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate random seed")));
 	memory = (char *) CACHELINEALIGN(memory);
-	for (int i = 0; i < (int) lengthof(modules); i++)
-	{
-		modules[i].init(&plan, memory);
-		memory += CACHELINEALIGN(modules[i].size(&plan));
-	}
+	lay_out(&plan, memory);
 	LWLockRelease(AddinShmemInitLock);
 	cx_preloaded = true;
+	/* what was restored before the file turned out to be damaged goes */
+	if (!cx_snapshot_load())
+		lay_out(&plan, memory);
 }
 
 /* Called from _PG_init while shared_preload_libraries are loaded. */

@@ -437,6 +437,25 @@ unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 }
 
 /*
+ * Links an entry of before a restart; false: no memory for that, or there is
+ * one with its hash.
+ */
+bool
+cx_store_restore(uint64 id, uint32 n)
+{
+	LWLock	   *lock = lock_of((uint32) id);
+	CxPlace		place;
+	bool		linked;
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	start(&place, (uint32) id);
+	linked = !cx_bucket_match(&place, tag_of(id), (uint32) id) &&
+		link_locked(n, tag_of(id));
+	LWLockRelease(lock);
+	return linked;
+}
+
+/*
  * Makes a staged entry the one of its identity, or leaves none, and resolves
  * the writer's mark with it.  Cannot fail: called when the transaction has
  * committed.

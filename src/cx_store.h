@@ -83,6 +83,7 @@ extern CxPublished cx_store_publish(uint64 id, const CxPublish *p);
 extern bool cx_store_unstage(uint64 id, uint32 slot, uint64 stage_gen);
 extern void cx_store_drop(const CxVictims *victims);
 extern void cx_store_drop_one(uint32 slot);
+extern bool cx_store_restore(uint64 id, uint32 slot);
 extern void cx_store_remove_dead(const CxIdent *ident, uint64 gen);
 
 /* Called for every entry of a bucket, its partition locked: no error, no

@@ -13,15 +13,15 @@ max_function=100
 levels='
 cx_compat cx_bug
 cx_guc cx_preload
-cx_key cx_arena cx_counters cx_codec cx_wake cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_builtins cx_lexer cx_secure cx_try
-cx_like cx_slot cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
+cx_key cx_arena cx_counters cx_codec cx_wake cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_builtins cx_lexer cx_secure cx_try cx_snapshot_file cx_snapshot_state
+cx_snapshot_format cx_like cx_slot cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
 cx_deps cx_writes cx_run cx_flight
 cx_entry cx_wheel cx_bucket cx_pending cx_loader cx_inval
 cx_policy cx_reads cx_candidates
 cx_store cx_catalog
 cx_make cx_scan cx_check cx_functions cx_validate
-cx_cache cx_judge
-cx_commit cx_reclaim cx_watched
+cx_cache cx_judge cx_snapshot_save
+cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits cx_books
