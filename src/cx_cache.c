@@ -271,16 +271,26 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
 
 /*
  * Notes now and then that an entry that may be served stale is fresh, so that
- * it is known from when on it may not have been.
+ * it is known from when on it may not have been.  Unless it is quiet, it is
+ * fresh as of the snapshot only: of a prepared transaction that has committed
+ * since, the generations may not tell yet.
  */
 static inline void
-note_fresh(const CxAsk *ask, const CxHit *hit)
+note_fresh(const CxAsk *ask, const CxHit *hit, bool quiet)
 {
+	TimestampTz when = ask->now;
 	int64		ms;
 
 	if (likely(!hit->entry.has_stale))
 		return;
-	ms = (ask->now - hit->entry.created) / 1000 - COARSE_ERROR_US / 1000;
+	if (!quiet)
+	{
+		/* the snapshot may have been imported */
+		if (IsolationUsesXactSnapshot())
+			return;
+		when = GetCurrentTransactionStartTimestamp();
+	}
+	ms = (when - hit->entry.created) / 1000 - COARSE_ERROR_US / 1000;
 	if (ms < (int64) hit->entry.seen_ms + SEEN_EVERY_MS || ms > PG_UINT32_MAX)
 		return;
 	cx_store_seen(&ask->ident, hit->gen, (uint32) ms);
@@ -310,21 +320,32 @@ add_time(TimestampTz t, int64 us)
  * time, keys, tags, scopes and rows of tables can be stale; a cleared cache,
  * other settings, definitions and privileges cannot.  When it has been
  * invalidated, the last time at which it was known to be fresh counts.
+ *
+ * A snapshot that is kept may be older than what was found, and gets nothing
+ * that it does not see.
  */
 static bool
 may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 {
+	CxDep		cleared = {cx_key_of_cache(ask->cache->deps), CX_DEP_CACHE,
+	&ask->cache->shared->gen};
 	int64		allowed = allowed_staleness(ask, &hit->entry);
 	TimestampTz end = hit->expires;
+	bool		admitted;
 
 	if (allowed <= 0 || !fresh_reads ||
+		!cx_deps_admits(&ask->view, cleared) ||
 		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
 		cx_gens_floor() > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
 		(cx_pending_any &&
 		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
 		return false;
-	if (!all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
+	admitted = hit->admitted &&
+		all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads);
+	if (!admitted && IsolationUsesXactSnapshot())
+		return false;
+	if (!admitted ||
 		cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id,
 							 &hit->reads))
 		end = Min(end, hit->entry.created +
@@ -383,7 +404,7 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		!(cx_pending_any &&
 		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
 	{
-		note_fresh(ask, hit);
+		note_fresh(ask, hit, quiet);
 		hit->stale_until = likely(!hit->entry.has_stale) ? hit->expires
 			: add_time(hit->expires, allowed_staleness(ask, &hit->entry));
 		return status_of(hit);

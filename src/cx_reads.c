@@ -122,7 +122,7 @@ cx_reads_same_shapes(const CxView *view, const CxReads *reads, uint64 gen)
 
 	for (int i = 0; i < n; i++)
 	{
-		CxDep		dep = dep_of(reads, i);
+		CxDep		dep = dep_of(MyDatabaseId, reads, i);
 
 		dep.aspects &= CX_ASPECTS_SHAPE;
 		if (dep.aspects != 0 &&

@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/timestamp.h"
 
+#include "cx_counters.h"
 #include "cx_requests.h"
 #include "cx_revalidate.h"
 #include "cx_try.h"
@@ -41,6 +43,19 @@ is_delegated(CxFetch *f)
 	return requested != CX_REQUEST_REFUSED;
 }
 
+/* Whether another session has just stored a newer entry. */
+static bool
+is_done(CxFetch *f)
+{
+	CxHit		hit;
+	CxStatus	status;
+
+	f->ask.now = GetCurrentTimestamp();
+	status = cx_cache_lookup(&f->ask, false, &hit);
+	cx_store_release(&hit);
+	return status != CX_MISS && hit.gen != f->old_gen;
+}
+
 /*
  * Whether the caller has to do it; he has the claim then.  What a transaction
  * loads that has written would not be kept.
@@ -49,13 +64,30 @@ static bool
 is_own_turn(CxFetch *f)
 {
 	if (!cx_fetch_find_cache_again(f) || !cx_catalog_usable(f->ask.cache) ||
-		is_delegated(f) || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		is_done(f) || is_delegated(f) || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		IsInParallelMode() ||
 		cx_flight_is_alone(f->ask.ident.id, f->loader, f->ask.now) ||
 		!cx_flight_claim(&f->claim, f->ask.ident.id, f->loader))
 		return false;
+	/* whoever had the claim before may have finished since the look-up */
+	if (is_done(f))
+	{
+		cx_flight_release(&f->claim);
+		return false;
+	}
 	cx_counters_add(f->ask.cache->number, CX_REFRESHES, 1);
 	return true;
+}
+
+/* Refreshes; false: an error, which is not the caller's. */
+static bool
+refresh(CxFetch *f, void (*run) (void *), Refresh *r)
+{
+	bool		done = cx_try(run, r, cx_try_tolerates_all);
+
+	/* an error behind the loader has left the claim */
+	cx_flight_release(&f->claim);
+	return done;
 }
 
 static void
@@ -75,7 +107,7 @@ cx_revalidate_value(CxFetch *f, CxLoaded *loaded)
 {
 	Refresh		r = {f, loaded};
 
-	return is_own_turn(f) && cx_try(run_value, &r, cx_try_tolerates_all);
+	return is_own_turn(f) && refresh(f, run_value, &r);
 }
 
 static void
@@ -92,6 +124,5 @@ cx_revalidate_rows(CxFetch *f, CxCheckColumns check, void *arg)
 {
 	Refresh		r = {f, NULL, NULL, check, arg};
 
-	return is_own_turn(f) && cx_try(run_rows, &r, cx_try_tolerates_all)
-		? r.rows : NULL;
+	return is_own_turn(f) && refresh(f, run_rows, &r) ? r.rows : NULL;
 }

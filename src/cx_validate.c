@@ -17,8 +17,8 @@
 #include "cx_validate.h"
 
 /*
- * Raises an error unless the text is an expression over $1, a jsonb, that can
- * be planned now.
+ * Raises an error unless the text is a condition on $1, a jsonb, that can be
+ * planned now.
  */
 void
 cx_validate_check(const char *expression)
@@ -28,6 +28,9 @@ cx_validate_check(const char *expression)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	cx_plan_release(cx_plan_acquire(expression, CX_PLAN_EXPRESSION));
+	/* nothing would meet what is not boolean */
+	cx_plan_release(cx_plan_acquire(psprintf("(%s\n) IS TRUE", expression),
+									CX_PLAN_EXPRESSION));
 	SPI_finish();
 	AtEOXact_GUC(false, nest_level);
 }
