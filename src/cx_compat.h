@@ -56,6 +56,12 @@
 	LockAcquireExtended(tag, mode, false, false, false, NULL, false)
 #endif
 
+#if PG_VERSION_NUM < 170000
+#define cx_compat_holds_lock(tag, mode) LockHeldByMe(tag, mode)
+#else
+#define cx_compat_holds_lock(tag, mode) LockHeldByMe(tag, mode, false)
+#endif
+
 #if PG_VERSION_NUM < 180000
 #define CX_COMPAT_EXECUTOR_RUN_ARGS \
 	QueryDesc *desc, ScanDirection direction, uint64 count, bool execute_once

@@ -119,7 +119,7 @@ is_held(uint64 id)
 {
 	LOCKTAG		tag = tag_of(id);
 
-	return LockHeldByMe(&tag, ExclusiveLock);
+	return cx_compat_holds_lock(&tag, ExclusiveLock);
 }
 
 static void
