@@ -29,11 +29,11 @@
 #include "cx_fetch.h"
 #include "cx_guc.h"
 #include "cx_launcher.h"
+#include "cx_parcel.h"
 #include "cx_requests.h"
 #include "cx_settings.h"
 #include "cx_visits.h"
 
-#define DATA_BYTES		3584	/* of one request, packed */
 #define BUDGET_PER_SLOT (256 * 1024)
 #define MIN_SLOTS		16
 #define MAX_SLOTS		128
@@ -66,24 +66,9 @@ typedef struct Requests
 	ConditionVariable done;		/* one of them was ended */
 	uint64		last_ticket;
 	int			nslots;
-	char	   *data;			/* DATA_BYTES a slot, behind them */
+	char	   *data;			/* CX_PARCEL_BYTES a slot, behind them */
 	Slot		slot[FLEXIBLE_ARRAY_MEMBER];
 } Requests;
-
-/* How a request lies in its data, before the bytes that lengths are of. */
-typedef struct Packed
-{
-	CxRefresh	r;				/* pointers only tell NULL from others */
-	Size		params_len;
-	Size		tags_len;
-} Packed;
-
-typedef union Data
-{
-	char		bytes[DATA_BYTES];
-	Packed		packed;
-	int64		align;
-} Data;
 
 static Requests *requests;
 
@@ -106,7 +91,7 @@ Size
 cx_requests_size(Size budget)
 {
 	return add_size(slots_size(budget),
-					mul_size(count_slots(budget), DATA_BYTES));
+					mul_size(count_slots(budget), CX_PARCEL_BYTES));
 }
 
 void
@@ -123,77 +108,7 @@ cx_requests_init(void *memory, Size budget)
 static inline char *
 data_of(const Slot *s)
 {
-	return requests->data + (Size) (s - requests->slot) * DATA_BYTES;
-}
-
-/* ---- a request as bytes ---- */
-
-/* Appends some bytes, aligned; false: they do not fit. */
-static bool
-pack(Data *data, Size *len, const void *bytes, Size n)
-{
-	Size		at = MAXALIGN(*len);
-
-	if (n > DATA_BYTES || at > DATA_BYTES - n)
-		return false;
-	if (n > 0)
-		memcpy(data->bytes + at, bytes, n);
-	*len = at + n;
-	return true;
-}
-
-/* Returns the length, 0 when it is too long. */
-static Size
-pack_refresh(Data *data, const CxRefresh *r)
-{
-	Packed	   *p = &data->packed;
-	Size		len = sizeof(Packed);
-
-	memset(p, 0, sizeof(Packed));
-	p->r = *r;
-	p->params_len = r->params ? VARSIZE(r->params) : 0;
-	p->tags_len = r->tags ? VARSIZE(r->tags) : 0;
-	if (pack(data, &len, r->key, r->key_len) &&
-		(!r->scope || pack(data, &len, r->scope, r->scope_len)) &&
-		(!r->query || pack(data, &len, r->query, r->query_len)) &&
-		pack(data, &len, r->params, p->params_len) &&
-		pack(data, &len, r->tags, p->tags_len) &&
-		pack(data, &len, r->settings, r->settings_len))
-		return len;
-	return 0;
-}
-
-static const void *
-unpack(const Data *data, Size *len, Size n)
-{
-	Size		at = MAXALIGN(*len);
-
-	*len = at + n;
-	return data->bytes + at;
-}
-
-/* Pointers of the result are into data. */
-static void
-unpack_refresh(const Data *data, CxRefresh *r)
-{
-	const Packed *p = &data->packed;
-	Size		len = sizeof(Packed);
-
-	*r = p->r;
-	r->key = unpack(data, &len, r->key_len);
-	if (r->scope)
-		r->scope = unpack(data, &len, r->scope_len);
-	if (r->query)
-		r->query = unpack(data, &len, r->query_len);
-	if (r->params)
-		r->params = unconstify(void *, unpack(data, &len, p->params_len));
-	else
-		(void) unpack(data, &len, 0);
-	if (r->tags)
-		r->tags = unconstify(void *, unpack(data, &len, p->tags_len));
-	else
-		(void) unpack(data, &len, 0);
-	r->settings = unpack(data, &len, r->settings_len);
+	return requests->data + (Size) (s - requests->slot) * CX_PARCEL_BYTES;
 }
 
 /* ---- slots ---- */
@@ -272,7 +187,7 @@ end_locked(Slot *s, const char *message)
 	set_state_locked(s, DONE);
 	s->failed = message != NULL;
 	if (message)
-		strlcpy(data_of(s), message, DATA_BYTES);
+		strlcpy(data_of(s), message, CX_PARCEL_BYTES);
 }
 
 /* ---- sessions ---- */
@@ -294,8 +209,25 @@ is_pending(uint64 id, uint64 *ticket, bool *running)
 	return s != NULL;
 }
 
+/* Whether nobody came for such a request in time; forgets it. */
+static bool
+was_unserved_locked(uint64 id)
+{
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (s->id == id && s->db == MyDatabaseId && s->state == QUEUED)
+		{
+			set_state_locked(s, FREE);
+			return true;
+		}
+	}
+	return false;
+}
+
 static CxRequested
-queue(uint64 id, const Data *data, Size len, uint64 *ticket, bool *running)
+queue(uint64 id, const CxParcel *data, Size len, uint64 *ticket, bool *running)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CxRequested result = CX_REQUEST_REFUSED;
@@ -305,6 +237,8 @@ queue(uint64 id, const Data *data, Size len, uint64 *ticket, bool *running)
 	s = find_locked(id, now);
 	if (s)
 		result = CX_REQUEST_PENDING;
+	else if (was_unserved_locked(id))
+		;						/* who asks again does it himself */
 	else if ((s = find_free_locked(now)) != NULL)
 	{
 		result = CX_REQUEST_QUEUED;
@@ -350,13 +284,13 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 {
 	CxRequested result;
 	const char *database;
-	Data		data;
+	CxParcel	data;
 	Size		len;
 
 	if (is_pending(id, ticket, running))
 		return CX_REQUEST_PENDING;
 	database = get_database_name(MyDatabaseId);
-	len = pack_refresh(&data, r);
+	len = cx_parcel_pack(&data, r);
 	if (len == 0 || database == NULL || !cx_launcher_serves(database))
 		return CX_REQUEST_REFUSED;
 	result = queue(id, &data, len, ticket, running);
@@ -444,7 +378,7 @@ has_ended(uint64 ticket, CxOutcome *outcome, char *message, TimestampTz *ends)
 	{
 		*outcome = s->failed ? CX_OUTCOME_FAILED : CX_OUTCOME_DONE;
 		if (s->failed)
-			strlcpy(message, data_of(s), DATA_BYTES);
+			strlcpy(message, data_of(s), CX_PARCEL_BYTES);
 	}
 	else if (s->state == FREE)
 		*outcome = CX_OUTCOME_UNSERVED;
@@ -474,7 +408,7 @@ cx_requests_await(uint64 ticket, char **message)
 	CxOutcome	outcome;
 	TimestampTz ends;
 
-	*message = palloc0(DATA_BYTES);
+	*message = palloc0(CX_PARCEL_BYTES);
 	ConditionVariablePrepareToSleep(&requests->done);
 	while (!has_ended(ticket, &outcome, *message, &ends))
 	{
@@ -533,7 +467,7 @@ cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket)
 {
 	static bool registered = false;
 	TimestampTz now = GetCurrentTimestamp();
-	Data	   *data = palloc(sizeof(Data));
+	CxParcel   *data = palloc(sizeof(CxParcel));
 	Slot	   *s;
 
 	if (!registered)
@@ -549,7 +483,7 @@ cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket)
 	}
 	LWLockRelease(requests->lock);
 	if (s)
-		unpack_refresh(data, out);
+		cx_parcel_unpack(data, out);
 	return s != NULL;
 }
 

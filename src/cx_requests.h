@@ -1,38 +1,13 @@
 /*
  * cx_requests.h
- *	  What is to be refreshed, and handing it to a worker in shared memory.
+ *	  Handing what is to be refreshed to a worker, in shared memory.
  */
 #ifndef CX_REQUESTS_H
 #define CX_REQUESTS_H
 
-#include "cx_args.h"
+#include "cx_parcel.h"
 
 struct CxFetch;
-
-/*
- * A loader to be run in the background.  Pointers are the caller's; lengths
- * are in bytes, and strings with a length are not terminated.
- */
-typedef struct CxRefresh
-{
-	char		cache[NAMEDATALEN];
-	const char *key;
-	Size		key_len;
-	const char *scope;			/* NULL = none */
-	Size		scope_len;
-	Oid			role;			/* runs it */
-	Oid			type;			/* JSONBOID; RECORDOID = any number of rows;
-								 * or another */
-	const char *query;			/* NULL = the loader of the cache */
-	Size		query_len;
-	ArrayType  *params;			/* or NULL, as are tags */
-	ArrayType  *tags;
-	CxLife		life;
-	const char *settings;		/* from cx_settings_write */
-	Size		settings_len;
-	uint64		loader;			/* the result would have this fingerprint; 0 =
-								 * any */
-} CxRefresh;
 
 typedef enum CxRequested
 {

@@ -239,16 +239,12 @@ parse_templates(CxWatchSpec *spec, char *list, const char *plural,
 static void
 parse_action(CxWatchSpec *spec, const char *action)
 {
-	const char *hint = "Use \"invalidate\", \"put\" or \"refresh\".";
+	const char *hint = "Use \"invalidate\", \"stale\", \"put\" or \"refresh\".";
 
 	spec->put = strcmp(action, "put") == 0;
 	spec->refresh = strcmp(action, "refresh") == 0;
-	if (strcmp(action, "stale") == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("action \"%s\" is not supported", action),
-				 errhint("%s", hint)));
-	if (!spec->put && !spec->refresh && *action != '\0' &&
+	spec->stale = strcmp(action, "stale") == 0;
+	if (!spec->put && !spec->refresh && !spec->stale && *action != '\0' &&
 		strcmp(action, "invalidate") != 0)
 		fail(psprintf("invalid action \"%s\"", action), hint);
 }
@@ -264,6 +260,9 @@ check_spec(const CxWatchSpec *spec)
 	if (spec->refresh && spec->nkeys == 0)
 		fail("action \"refresh\" needs keys",
 			 "Name the keys that are to be computed again.");
+	if (spec->stale && spec->nkeys == 0 && spec->ntags == 0)
+		fail("action \"stale\" needs keys or tags",
+			 "A cleared cache has no stale values.");
 	if (spec->cache == NULL && (spec->nkeys > 0 || spec->put))
 		fail("a watch with keys needs a cache",
 			 "Name the cache that the keys are in.");

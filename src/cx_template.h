@@ -51,6 +51,7 @@ typedef struct CxWatchSpec
 	bool		bare;			/* for exact caches only */
 	bool		has_columns;	/* in one of the templates */
 	bool		put;			/* the action; else invalidate */
+	bool		stale;			/* invalidate what may then be served stale */
 	bool		refresh;		/* and have a job compute the keys again */
 	char	  **columns;		/* an UPDATE of others does not count */
 	AttrNumber *attnums;		/* theirs; 0 = there is none */

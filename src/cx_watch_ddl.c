@@ -42,6 +42,7 @@
 #include "cx_compat.h"
 #include "cx_preload.h"
 #include "cx_template.h"
+#include "cx_trigger.h"
 #include "cx_watch.h"
 #include "cx_watch_bare.h"
 #include "cx_watched.h"
@@ -68,112 +69,16 @@ static const struct
 	{'p', "TRUNCATE", "FOR EACH STATEMENT"},
 };
 
-#define HASH_LEN (sizeof("cachex_0123456789abcdef") - 1)
-
 /* A watch that is being made */
 typedef struct WatchPlan
 {
-	char		prefix[HASH_LEN + 1];	/* of the triggers' names */
+	char		prefix[CX_TRIGGER_PREFIX + 1];	/* of the triggers' names */
 	char	   *call;			/* of on_change, with its arguments */
 	bool		changed;		/* a trigger was made, changed or dropped */
 } WatchPlan;
 
-/* A trigger that calls on_change */
-typedef struct Found
-{
-	Oid			relid;
-	char	   *name;
-	char	   *cache;			/* its first argument, or NULL */
-	bool		is_bare;		/* without arguments: for exact caches */
-	bool		is_clone;
-	bool		always;
-} Found;
-
 PG_FUNCTION_INFO_V1(cachex_watch);
 PG_FUNCTION_INFO_V1(cachex_unwatch);
-
-/* ---- pg_trigger ---- */
-
-static Found *
-read_trigger(Relation pg_trigger, HeapTuple tuple)
-{
-	Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-	Found	   *found = palloc0(sizeof(Found));
-	bool		isnull;
-	Datum		args = heap_getattr(tuple, Anum_pg_trigger_tgargs,
-									RelationGetDescr(pg_trigger), &isnull);
-
-	found->relid = form->tgrelid;
-	found->name = pstrdup(NameStr(form->tgname));
-	found->is_clone = OidIsValid(form->tgparentid);
-	found->is_bare = form->tgnargs == 0;
-	found->always = form->tgenabled == TRIGGER_FIRES_ALWAYS;
-	if (form->tgnargs > 0 && !isnull)
-		found->cache = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)));
-	if (found->cache && *found->cache == '\0')
-		found->cache = NULL;
-	return found;
-}
-
-/*
- * The triggers that call on_change: one by its OID, or all of a table.  The
- * former may be younger than any snapshot.
- */
-static List *
-find_triggers(Oid trigger, Oid relid)
-{
-	bool		by_oid = OidIsValid(trigger);
-	Oid			function = cx_catalog_on_change();
-	List	   *found = NIL;
-	Relation	rel;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	if (!OidIsValid(function))
-		return NIL;
-	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyInit(&key,
-				by_oid ? Anum_pg_trigger_oid : Anum_pg_trigger_tgrelid,
-				BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(by_oid ? trigger : relid));
-	scan = systable_beginscan(rel,
-							  by_oid ? TriggerOidIndexId
-							  : TriggerRelidNameIndexId,
-							  true, by_oid ? SnapshotSelf : NULL, 1, &key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		if (((Form_pg_trigger) GETSTRUCT(tuple))->tgfoid == function)
-			found = lappend(found, read_trigger(rel, tuple));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/* The letter of a trigger that watch() named, else 0. */
-static char
-letter_of(const Found *found)
-{
-	return strlen(found->name) == HASH_LEN + 2 &&
-		strncmp(found->name, "cachex_", 7) == 0 ? found->name[HASH_LEN + 1] : 0;
-}
-
-static Found *
-find_by_name(List *triggers, const char *prefix, char letter)
-{
-	ListCell   *lc;
-
-	foreach(lc, triggers)
-	{
-		Found	   *found = lfirst(lc);
-
-		if (letter_of(found) == letter &&
-			strncmp(found->name, prefix, HASH_LEN) == 0)
-			return found;
-	}
-	return NULL;
-}
 
 /* ---- when triggers change ---- */
 
@@ -185,7 +90,7 @@ clear_named(List *triggers)
 
 	foreach(lc, triggers)
 	{
-		Found	   *found = lfirst(lc);
+		CxTrigger  *found = lfirst(lc);
 
 		/* exact caches have an invalidation message for it */
 		if (!found->is_bare && OidIsValid(cx_catalog_table("cache_definition")))
@@ -201,7 +106,7 @@ void
 cx_watch_trigger_dropped(Oid trigger_oid)
 {
 	if (cx_preloaded && !IsInParallelMode() && !RecoveryInProgress())
-		clear_named(find_triggers(trigger_oid, InvalidOid));
+		clear_named(cx_trigger_find(trigger_oid, InvalidOid));
 }
 
 static bool
@@ -227,10 +132,10 @@ cx_watch_trigger_changed(Oid trigger_oid)
 
 	if (!cx_preloaded)
 		return;
-	triggers = find_triggers(trigger_oid, InvalidOid);
+	triggers = cx_trigger_find(trigger_oid, InvalidOid);
 	if (triggers != NIL)
 	{
-		Found	   *found = linitial(triggers);
+		CxTrigger  *found = linitial(triggers);
 
 		if (!found->is_clone || may_have_rows(found->relid))
 			clear_named(triggers);
@@ -250,9 +155,9 @@ cx_watch_table_truncated(Oid relid)
 
 	if (!cx_preloaded || !get_rel_relispartition(relid))
 		return;
-	foreach(lc, find_triggers(InvalidOid, relid))
+	foreach(lc, cx_trigger_find(InvalidOid, relid))
 	{
-		if (((Found *) lfirst(lc))->is_clone)
+		if (((CxTrigger *) lfirst(lc))->is_clone)
 			clones = lappend(clones, lfirst(lc));
 	}
 	clear_named(clones);
@@ -275,7 +180,7 @@ run(WatchPlan *plan, char *command)
 }
 
 static void
-drop_trigger(WatchPlan *plan, const Found *trigger)
+drop_trigger(WatchPlan *plan, const CxTrigger *trigger)
 {
 	run(plan, psprintf("DROP TRIGGER %s ON %s",
 					   quote_identifier(trigger->name),
@@ -302,18 +207,18 @@ create_trigger(WatchPlan *plan, Oid relid, char letter)
 static void
 set_triggers(WatchPlan *plan, Oid relid, const char *wanted, const char *unwanted)
 {
-	List	   *triggers = find_triggers(InvalidOid, relid);
-	Found	   *found;
+	List	   *triggers = cx_trigger_find(InvalidOid, relid);
+	CxTrigger  *found;
 
 	for (const char *p = unwanted; *p != '\0'; p++)
 	{
-		found = find_by_name(triggers, plan->prefix, *p);
+		found = cx_trigger_by_name(triggers, plan->prefix, *p);
 		if (found && !found->is_clone)
 			drop_trigger(plan, found);
 	}
 	for (const char *p = wanted; *p != '\0'; p++)
 	{
-		found = find_by_name(triggers, plan->prefix, *p);
+		found = cx_trigger_by_name(triggers, plan->prefix, *p);
 		if (!found)
 			create_trigger(plan, relid, *p);
 		if (!found || !found->always)
@@ -419,6 +324,12 @@ check_cache(const CxWatchSpec *spec)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("action \"refresh\" needs a cache with a loader"),
+				 errhint("Give cache \"%s\" one with cachex.alter_cache().",
+						 spec->cache)));
+	if (spec->stale && cache->stale_us == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("action \"stale\" needs a cache with stale_for"),
 				 errhint("Give cache \"%s\" one with cachex.alter_cache().",
 						 spec->cache)));
 }
@@ -536,9 +447,9 @@ drop_below(WatchPlan *plan, Oid relid, List *triggers)
 
 	foreach(lc, triggers)
 	{
-		Found	   *found = lfirst(lc);
+		CxTrigger  *found = lfirst(lc);
 
-		if (letter_of(found) == 0)
+		if (cx_trigger_letter(found) == 0)
 			continue;
 		strlcpy(plan->prefix, found->name, sizeof(plan->prefix));
 		foreach(lc2, below)
@@ -548,13 +459,13 @@ drop_below(WatchPlan *plan, Oid relid, List *triggers)
 
 /* Whether a trigger is what a watch of the table above has put here. */
 static bool
-belongs_to_clone(List *triggers, const Found *trigger)
+belongs_to_clone(List *triggers, const CxTrigger *trigger)
 {
-	Found	   *clone;
+	CxTrigger  *clone;
 
-	if (letter_of(trigger) != 'p')
+	if (cx_trigger_letter(trigger) != 'p')
 		return false;
-	clone = find_by_name(triggers, trigger->name, 'r');
+	clone = cx_trigger_by_name(triggers, trigger->name, 'r');
 	return clone && clone->is_clone;
 }
 
@@ -570,10 +481,10 @@ cachex_unwatch(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	relid = relid_argument(fcinfo, "cachex.unwatch()");
-	triggers = find_triggers(InvalidOid, relid);
+	triggers = cx_trigger_find(InvalidOid, relid);
 	foreach(lc, triggers)
 	{
-		Found	   *found = lfirst(lc);
+		CxTrigger  *found = lfirst(lc);
 
 		/* clones, and what came with them, belong to the table above */
 		if (!found->is_clone && !found->is_bare &&
@@ -592,6 +503,6 @@ cachex_unwatch(PG_FUNCTION_ARGS)
 	cx_watch_bare_remove(relid);
 	SPI_finish();
 	foreach(lc, own)
-		cx_watch_clear(((Found *) lfirst(lc))->cache);
+		cx_watch_clear(((CxTrigger *) lfirst(lc))->cache);
 	PG_RETURN_VOID();
 }

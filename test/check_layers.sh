@@ -19,13 +19,14 @@ cx_deps cx_writes cx_run cx_flight
 cx_entry cx_wheel cx_bucket cx_pending cx_loader cx_inval
 cx_policy cx_reads cx_candidates
 cx_store cx_catalog
-cx_make cx_scan cx_check cx_functions cx_validate
+cx_trigger cx_make cx_scan cx_check cx_functions cx_validate
 cx_cache cx_judge cx_snapshot_save
 cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
 cx_args cx_owner cx_keylock cx_read cx_xact cx_template
 cx_put cx_roster cx_visits cx_books
 cx_fetch cx_watch_bare cx_launcher cx_step
+cx_parcel
 cx_requests
 cx_compute cx_warmer cx_jobs
 cx_refresh cx_revalidate

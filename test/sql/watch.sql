@@ -44,6 +44,7 @@ SELECT cachex.watch('u', '');
 SELECT cachex.watch('u', columns => '{id}');
 SELECT cachex.watch('u', keys => '{user:<id>}');
 SELECT cachex.watch('u', 'w', '{user:<id>}', action => 'stale');
+SELECT cachex.watch('u', 'w', action => 'stale');
 SELECT cachex.watch('u', 'w', '{user:<id>}', action => 'refresh');
 SELECT cachex.watch('u', 'w', '{user:<id>}', action => 'nonsense');
 SELECT cachex.watch('u', 'w', action => 'put');
