@@ -61,6 +61,7 @@ COMMIT;
 SELECT count(*) FROM cachex.jobs WHERE cache = 'with loader';
 SELECT cachex.alter_cache('with loader', '{"enabled": false}');
 SELECT cachex.refresh('with loader', 'k', wait => true);
+SELECT cachex.alter_cache('with loader', '{"enabled": true}');
 
 -- watches
 CREATE TABLE refresh_source (id int, v text);
