@@ -66,6 +66,7 @@ static const struct
 	{"cachex_arena", 1},
 	{"cachex_registry", 1},
 	{"cachex_launcher", 1},
+	{"cachex_waits", 1},
 };
 
 static Size

@@ -36,6 +36,7 @@
 #include "cx_roster.h"
 #include "cx_visitor.h"
 #include "cx_visits.h"
+#include "cx_waits.h"
 #include "cx_warmer.h"
 
 #define BOOKS_TIMEOUT_MS 30000	/* for each statement on our own tables */
@@ -166,8 +167,12 @@ attend(const CxWarmer *w)
 	found = cx_roster_start(w);
 	close_books(context);
 	if (!found)
+	{
+		cx_waits_missing(MyDatabaseId, w->id);
 		return;
+	}
 
+	cx_waits_begin(MyDatabaseId, w->id);
 	cx_visits_set_running(w->cache, w->name);
 	debug_query_string = w->query;
 	pgstat_report_activity(STATE_RUNNING, w->query);
@@ -183,7 +188,26 @@ attend(const CxWarmer *w)
 	if (!open_books())
 		return;
 	cx_roster_finish(w, entries, message);
+	if (w->required)
+		cx_roster_publish();
 	close_books(context);
+	cx_waits_done(MyDatabaseId, w->id, message);
+}
+
+/* Tells those who wait for warmers that are not to be seen. */
+static void
+report_missing(const int64 *wanted, int nwanted, List *due)
+{
+	for (int i = 0; i < nwanted; i++)
+	{
+		bool		found = false;
+		ListCell   *lc;
+
+		foreach(lc, due)
+			found = found || ((CxWarmer *) lfirst(lc))->id == wanted[i];
+		if (!found)
+			cx_waits_missing(MyDatabaseId, wanted[i]);
+	}
 }
 
 /* Runs what is due; returns when to come again. */
@@ -197,13 +221,19 @@ visit(void)
 	MemoryContext transaction;
 	List	   *due;
 	ListCell   *lc;
+	int64		wanted[CX_MAX_WAITS];
+	int			nwanted;
 
 	if (!open_books())
 		return CX_VISIT_NEVER;
 	transaction = MemoryContextSwitchTo(keep);
-	due = cx_roster_due(cx_visits_since());
+	/* whoever asks from here on has asked for another visit as well */
+	nwanted = cx_waits_wanted(MyDatabaseId, wanted);
+	due = cx_roster_due(wanted, nwanted);
+	cx_roster_publish();
 	MemoryContextSwitchTo(transaction);
 	close_books(keep);
+	report_missing(wanted, nwanted, due);
 
 	foreach(lc, due)
 	{
@@ -213,7 +243,7 @@ visit(void)
 
 	if (!open_books())
 		return CX_VISIT_NEVER;
-	if (!cx_roster_next(cx_visits_since(), &next))
+	if (!cx_roster_next(&next))
 		next = CX_VISIT_NEVER;
 	close_books(context);
 	return next;

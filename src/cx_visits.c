@@ -25,6 +25,7 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -32,6 +33,7 @@
 #include "utils/wait_event.h"
 
 #include "cx_visits.h"
+#include "cx_waits.h"
 
 #define MAX_DATABASES	64
 #define MAX_VISITORS	2		/* at the same time, in all databases */
@@ -59,7 +61,8 @@ typedef struct Place
 	int			failures;		/* visits in a row that ended otherwise */
 	TimestampTz next_due;
 	TimestampTz not_before;		/* pause after a failure */
-	CxRunning	running;		/* an empty name: nothing */
+	CxRunning	running;		/* an empty name: nothing; its rows are below */
+	pg_atomic_uint64 rows;		/* written without the lock */
 } Place;
 
 typedef struct Visits
@@ -74,6 +77,7 @@ typedef struct Visits
 } Visits;
 
 static Visits *visits;
+static Place *mine = NULL;		/* of a visitor, which keeps it to its end */
 
 /* ---- the array ---- */
 
@@ -92,6 +96,8 @@ cx_visits_init(void *memory)
 	ConditionVariableInit(&visits->left);
 	visits->since = GetCurrentTimestamp();
 	visits->visit_all = NOW;
+	for (int i = 0; i < MAX_DATABASES; i++)
+		pg_atomic_init_u64(&visits->place[i].rows, 0);
 }
 
 /* When shared memory was new: what had run before has left no entries. */
@@ -160,6 +166,7 @@ take_locked(Oid db)
 	}
 	ticket = p->ticket;
 	memset(p, 0, sizeof(Place));
+	pg_atomic_init_u64(&p->rows, 0);
 	p->db = db;
 	p->ticket = ticket;
 	p->next_due = NEVER;
@@ -292,9 +299,19 @@ cx_visits_running(Oid db, CxRunning *running)
 	p = find_locked(db);
 	found = p != NULL && NameStr(p->running.name)[0] != '\0';
 	if (found)
+	{
 		*running = p->running;
+		running->rows = (int64) pg_atomic_read_u64(&p->rows);
+	}
 	LWLockRelease(visits->lock);
 	return found;
+}
+
+/* Whether there is a launcher at present. */
+bool
+cx_visits_launched(void)
+{
+	return visits->latch != NULL;
 }
 
 /* ---- the launcher ---- */
@@ -450,6 +467,8 @@ leave_cb(int code, Datum arg)
 	if (p && p->pid == MyProcPid)
 		end_visit_locked(p);
 	LWLockRelease(visits->lock);
+	cx_waits_abandon(DatumGetObjectId(arg),
+					 "the worker ended before the query did");
 	ConditionVariableBroadcast(&visits->left);
 	wake();
 }
@@ -476,6 +495,7 @@ cx_visits_enter(const CxVisit *visit)
 	{
 		p->state = VISITED;
 		p->pid = MyProcPid;
+		mine = p;
 	}
 	LWLockRelease(visits->lock);
 	/* registered before the database is: called when it has been left */
@@ -497,8 +517,17 @@ cx_visits_set_running(const char *cache, const char *name)
 		strlcpy(NameStr(p->running.cache), cache ? cache : "", NAMEDATALEN);
 		strlcpy(NameStr(p->running.name), name ? name : "", NAMEDATALEN);
 		p->running.since = GetCurrentTimestamp();
+		pg_atomic_write_u64(&p->rows, 0);
 	}
 	LWLockRelease(visits->lock);
+}
+
+/* Called by a visitor: how many rows came so far. Cheap. */
+void
+cx_visits_set_rows(int64 rows)
+{
+	if (mine)
+		pg_atomic_write_u64(&mine->rows, (uint64) rows);
 }
 
 /* Called by a visitor at its end: when to come again, NEVER included. */
