@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -255,22 +256,34 @@ give_up(const CxWarmer *w)
 			 errhint("Other warmers may run before it, and it may wait for a lock that this transaction holds.")));
 }
 
+static double
+ms_since(const instr_time *start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, *start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
 /* The final state of a ticket. Can be cancelled. */
 static CxWaitState
 wait_for_ticket(const CxWarmer *w, int ticket, char *message)
 {
-	int64		waited = 0;
-	int64		unlaunched = 0;
+	instr_time	start;
+	instr_time	launched;		/* when there was a launcher last */
 	CxWaitState state;
 
+	INSTR_TIME_SET_CURRENT(start);
+	launched = start;
 	while ((state = cx_waits_sleep(ticket, STEP_MS, message)) <= CX_WAIT_RUNNING)
 	{
-		waited += STEP_MS;
-		unlaunched = cx_visits_launched() ? 0 : unlaunched + STEP_MS;
-		if (unlaunched >= LAUNCHER_MS)
+		if (cx_visits_launched())
+			INSTR_TIME_SET_CURRENT(launched);
+		if (ms_since(&launched) >= LAUNCHER_MS)
 			refuse_to_wait(CX_WAIT_FREE);
 		if (cx_guc_warmer_timeout > 0 &&
-			waited >= (int64) cx_guc_warmer_timeout + START_MS)
+			ms_since(&start) >= (double) cx_guc_warmer_timeout + START_MS)
 			give_up(w);
 	}
 	return state;

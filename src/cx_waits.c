@@ -91,19 +91,22 @@ state_of(int n, char *message)
 }
 
 /*
- * The state of a ticket, after waiting for so many milliseconds for one that
- * is final.  Can be cancelled.
+ * The state of a ticket; while it is not final, after that of any ticket has
+ * changed or so many milliseconds have passed.  Can be cancelled.
  */
 CxWaitState
 cx_waits_sleep(int n, int64 ms, char *message)
 {
 	CxWaitState state;
-	bool		timed_out = false;
 
 	ConditionVariablePrepareToSleep(&waits->changed);
-	while ((state = state_of(n, message)) <= CX_WAIT_RUNNING && !timed_out)
-		timed_out = ConditionVariableTimedSleep(&waits->changed, (long) ms,
-												PG_WAIT_EXTENSION);
+	state = state_of(n, message);
+	if (state <= CX_WAIT_RUNNING)
+	{
+		(void) ConditionVariableTimedSleep(&waits->changed, (long) ms,
+										   PG_WAIT_EXTENSION);
+		state = state_of(n, message);
+	}
 	ConditionVariableCancelSleep();
 	return state;
 }
