@@ -38,7 +38,7 @@ typedef struct CxCache
 	bool		enabled;
 	char	   *loader;			/* function, as text, or NULL */
 	char	   *validate;		/* expression that values must meet, or NULL */
-	uint64		required;		/* of the warmers it cannot do without; 0 = none */
+	uint64		required;		/* set of required warmers, 0 = none */
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */

@@ -257,12 +257,12 @@ give_up(const CxWarmer *w)
 }
 
 static double
-ms_since(const instr_time *start)
+ms_since(instr_time start)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, *start);
+	INSTR_TIME_SUBTRACT(now, start);
 	return INSTR_TIME_GET_MILLISEC(now);
 }
 
@@ -280,10 +280,10 @@ wait_for_ticket(const CxWarmer *w, int ticket, char *message)
 	{
 		if (cx_visits_launched())
 			INSTR_TIME_SET_CURRENT(launched);
-		if (ms_since(&launched) >= LAUNCHER_MS)
+		if (ms_since(launched) >= LAUNCHER_MS)
 			refuse_to_wait(CX_WAIT_FREE);
 		if (cx_guc_warmer_timeout > 0 &&
-			ms_since(&start) >= (double) cx_guc_warmer_timeout + START_MS)
+			ms_since(start) >= (double) cx_guc_warmer_timeout + START_MS)
 			give_up(w);
 	}
 	return state;

@@ -36,7 +36,8 @@ sub no_worker_in
 sub succeeds
 {
 	my ($command) = @_;
-	my ($status, $out, $err) = $node->psql('postgres', $command);
+	my ($status, $out, $err) = $node->psql('postgres',
+		"SET statement_timeout = '30s';\n$command");
 	is($status, 0, $command) or diag($err);
 }
 
@@ -48,6 +49,10 @@ ok($node->poll_query_until('d1', "SELECT running FROM cachex.warmers"),
 succeeds('ALTER DATABASE d1 RENAME TO d2');
 ok($node->poll_query_until('d2', "SELECT running FROM cachex.warmers"),
 	'd2: it runs again');
+# (two databases are visited at a time, no more)
+ok($node->poll_query_until('copy', "SELECT running FROM cachex.warmers"),
+	'copy: the copied warmer runs, too');
+succeeds('DROP DATABASE copy');
 succeeds('DROP DATABASE d2');
 is(no_worker_in('d2'), '0', 'nobody is there');
 
@@ -75,7 +80,7 @@ start_warmer('d4');
 succeeds('DROP DATABASE d4 WITH (FORCE)');
 succeeds('DROP DATABASE d3');
 
-# Where it lives. With a tablespace the database has to be nobody's as well.
+# To be moved, a database must not be in use.
 my $spc = PostgreSQL::Test::Utils::tempdir;
 succeeds("CREATE TABLESPACE spc LOCATION '$spc'");
 succeeds('CREATE DATABASE d5');
@@ -94,7 +99,7 @@ succeeds('CREATE DATABASE d6');
 $node->safe_psql('d6', 'CREATE TABLE t AS SELECT 1 AS a');
 succeeds('DROP DATABASE d6');
 
-# A warmer that is at it is found where cachex.databases names a new name.
+# A new name may be one that cachex.databases has.
 $node->append_conf('postgresql.conf', "cachex.databases = 'd7'");
 $node->reload;
 ok($node->poll_query_until('postgres',
