@@ -315,7 +315,7 @@ AS 'MODULE_PATHNAME', 'cachex_warm';
 COMMENT ON FUNCTION cachex.warm(text, text[], boolean) IS 'has warmers run in the background after this commit and returns their names; or at once, waits, and returns the names of those that have run well';
 
 CREATE FUNCTION cachex.warm_epoch(cache text)
-RETURNS bigint LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cachex_warm_epoch';
 COMMENT ON FUNCTION cachex.warm_epoch(text) IS 'another number when what warmers had stored in a cache is gone: after a server start or a clear';
 

@@ -368,13 +368,16 @@ cachex_warm(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* warm_epoch(cache) */
+/* warm_epoch(cache): see cx_warmth.c */
 Datum
 cachex_warm_epoch(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char	   *name;
 
 	CX_REQUIRE_PRELOAD();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	PG_RETURN_INT64(cx_warmth_epoch(cx_catalog_find(name, strlen(name))));
 }
 
