@@ -253,8 +253,11 @@ CREATE TABLE cachex.warmer_definition (
 	cache text COLLATE "C" NOT NULL,
 	name text COLLATE "C" NOT NULL
 		CHECK (name <> '' AND octet_length(name) < 64),
+	id bigint NOT NULL UNIQUE DEFAULT cachex.new_cache_id(),
 	query text NOT NULL,
 	every interval CHECK (every BETWEEN '1 s' AND '100 years'),
+	required boolean NOT NULL DEFAULT false,
+	replace boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (cache, name)
 );
 COMMENT ON TABLE cachex.warmer_definition IS 'queries that fill caches ahead of their readers, as create_warmer left them';
@@ -270,6 +273,8 @@ CREATE TABLE cachex.warmer_run (
 	error text,
 	runs bigint NOT NULL DEFAULT 0,
 	failures bigint NOT NULL DEFAULT 0,
+	epoch bigint,
+	warmed bigint,
 	PRIMARY KEY (cache, name)
 );
 COMMENT ON TABLE cachex.warmer_run IS 'the last run of each warmer';
@@ -282,9 +287,9 @@ COMMENT ON TABLE cachex.warmer_request IS 'warmers that warm() wants to run and 
 
 CREATE FUNCTION cachex.warmers_changed() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'cachex_warmers_changed';
-COMMENT ON FUNCTION cachex.warmers_changed() IS 'tells the launcher at commit that there may be something to run';
+COMMENT ON FUNCTION cachex.warmers_changed() IS 'tells sessions and the launcher at commit that there may be something to run';
 
-CREATE TRIGGER warmers_changed AFTER INSERT OR UPDATE OR DELETE
+CREATE TRIGGER warmers_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE
 ON cachex.warmer_definition FOR EACH STATEMENT
 EXECUTE FUNCTION cachex.warmers_changed();
 CREATE TRIGGER warmers_changed AFTER INSERT
@@ -294,10 +299,11 @@ ALTER TABLE cachex.warmer_definition ENABLE ALWAYS TRIGGER warmers_changed;
 ALTER TABLE cachex.warmer_request ENABLE ALWAYS TRIGGER warmers_changed;
 
 CREATE FUNCTION cachex.create_warmer(cache text, name text, query text,
-	every interval DEFAULT NULL)
+	every interval DEFAULT NULL, required boolean DEFAULT false,
+	replace boolean DEFAULT false)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_create_warmer';
-COMMENT ON FUNCTION cachex.create_warmer(text, text, text, interval) IS 'has a query that returns key and value fill a cache, at server start and at intervals';
+COMMENT ON FUNCTION cachex.create_warmer(text, text, text, interval, boolean, boolean) IS 'has a query that returns key and value fill a cache, at server start and at intervals';
 
 CREATE FUNCTION cachex.drop_warmer(cache text, name text)
 RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -305,13 +311,18 @@ AS 'MODULE_PATHNAME', 'cachex_drop_warmer';
 COMMENT ON FUNCTION cachex.drop_warmer(text, text) IS 'drops a warmer, not its entries; returns whether there was one';
 
 CREATE FUNCTION cachex.warm(cache text DEFAULT NULL,
-	names text[] DEFAULT NULL)
+	names text[] DEFAULT NULL, wait boolean DEFAULT false)
 RETURNS SETOF text LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_warm';
-COMMENT ON FUNCTION cachex.warm(text, text[]) IS 'has warmers run in the background after this commit; returns their names';
+COMMENT ON FUNCTION cachex.warm(text, text[], boolean) IS 'has warmers run in the background after this commit and returns their names; or at once, waits, and returns the names of those that have run well';
+
+CREATE FUNCTION cachex.warm_epoch(cache text)
+RETURNS bigint LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'cachex_warm_epoch';
+COMMENT ON FUNCTION cachex.warm_epoch(text) IS 'another number when what warmers had stored in a cache is gone: after a server start or a clear';
 
 CREATE FUNCTION cachex.running_warmer(OUT cache text, OUT name text,
-	OUT since timestamptz)
+	OUT since timestamptz, OUT row_count bigint)
 RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cachex_running_warmer';
 COMMENT ON FUNCTION cachex.running_warmer() IS 'the warmer that is being run in this database, where the caller may know it';
@@ -321,9 +332,12 @@ SELECT d.cache, d.name, d.query, d.every, r.started AS last_started,
 	r.finished AS last_finished, r.entries AS last_entries,
 	r.error AS last_error, coalesce(r.runs, 0) AS runs,
 	coalesce(r.failures, 0) AS failures, r.started + d.every AS next_run,
-	coalesce(n.cache = d.cache AND n.name = d.name, false) AS running
+	n.since IS NOT NULL AS running, n.since AS running_since,
+	n.row_count AS rows_so_far, d.required, d.replace,
+	coalesce(r.warmed = cachex.warm_epoch(d.cache), false) AS warmed
 FROM cachex.running_warmer() n
-	CROSS JOIN cachex.warmer_definition d
+	RIGHT JOIN cachex.warmer_definition d
+		ON n.cache = d.cache AND n.name = d.name
 	LEFT JOIN cachex.cache_definition c ON c.name = d.cache
 	LEFT JOIN cachex.warmer_run r ON r.cache = d.cache AND r.name = d.name
 WHERE pg_has_role(coalesce(c.owner::oid, 10::oid), 'USAGE')

@@ -5,7 +5,8 @@
  *
  * Whoever changes a row sends a relcache invalidation for the table (a trigger
  * does), so every session reads it anew after that transaction's commit, and
- * the changing session itself sees its own rows at once.
+ * the changing session itself sees its own rows at once.  The same goes for
+ * the warmers that a cache cannot do without.
  *
  * Locking: none of cachex's; AccessShareLock on the table while it is read.
  */
@@ -58,6 +59,14 @@ enum
 	NCOLS = COL_VALIDATE
 };
 
+/* Columns of cachex.warmer_definition that are read here */
+enum
+{
+	WARMER_CACHE = 1,
+	WARMER_ID = 3,
+	WARMER_REQUIRED = 6
+};
+
 /* Ids of the caches that are there without being created */
 #define ID_DEFAULT	INT64CONST(-1)
 #define ID_QUERIES	INT64CONST(-2)
@@ -68,6 +77,7 @@ enum
 static HTAB *caches = NULL;
 static MemoryContext context = NULL;
 static Oid	relation = InvalidOid;
+static Oid	warmers = InvalidOid;	/* the table of these */
 static bool valid = false;
 static uint64 loaded_at = 0;	/* changes of the registry until then */
 static CxCache *last_found = NULL;
@@ -75,7 +85,8 @@ static CxCache *last_found = NULL;
 static void
 relcache_cb(Datum arg, Oid relid)
 {
-	if (relid == InvalidOid || relid == relation || relation == InvalidOid)
+	if (relid == InvalidOid || relid == relation || relid == warmers ||
+		relation == InvalidOid)
 	{
 		valid = false;
 		last_found = NULL;
@@ -167,6 +178,7 @@ enter(const char *name, int64 id)
 	cache->persist = CX_PERSIST_NONE;
 	cache->beta = cache->jitter = 0;
 	cache->validate = NULL;
+	cache->required = 0;
 	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
 	cache->exact = false;
 	cache->enabled = true;
@@ -271,6 +283,47 @@ add_built_in(const char *name, int64 id, bool exact)
 	}
 }
 
+/* Adds a required warmer to its cache. */
+static void
+read_warmer(TupleDesc desc, HeapTuple tuple)
+{
+	bool		isnull;
+	char	   *name;
+	CxCache    *cache;
+
+	if (!DatumGetBool(heap_getattr(tuple, WARMER_REQUIRED, desc, &isnull)))
+		return;
+	name = TextDatumGetCString(heap_getattr(tuple, WARMER_CACHE, desc,
+											&isnull));
+	if (strlen(name) >= NAMEDATALEN)
+		return;
+	cache = hash_search(caches, name, HASH_FIND, NULL);
+	if (cache)
+		cx_catalog_require(&cache->required,
+						   DatumGetInt64(heap_getattr(tuple, WARMER_ID, desc,
+													  &isnull)));
+}
+
+static void
+read_warmers(void)
+{
+	Relation	rel;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(warmers))
+		return;
+	rel = table_open(warmers, AccessShareLock);
+	if (RelationGetDescr(rel)->natts >= WARMER_REQUIRED)
+	{
+		scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			read_warmer(RelationGetDescr(rel), tuple);
+		systable_endscan(scan);
+	}
+	table_close(rel, AccessShareLock);
+}
+
 /* Reads everything again. Raises what reading a table can raise. */
 static void
 load(void)
@@ -284,6 +337,7 @@ load(void)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"cachex\" is not installed in this database"),
 				 errhint("Run CREATE EXTENSION cachex.")));
+	warmers = cx_catalog_table("warmer_definition");
 	create_hash();
 	/* an invalidation that arrives while the rows are read counts */
 	valid = true;
@@ -296,6 +350,7 @@ load(void)
 		read_rows();
 		add_built_in("default", ID_DEFAULT, false);
 		add_built_in("queries", ID_QUERIES, true);
+		read_warmers();
 	}
 	PG_CATCH();
 	{

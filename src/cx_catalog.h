@@ -5,6 +5,7 @@
 #ifndef CX_CATALOG_H
 #define CX_CATALOG_H
 
+#include "cx_key.h"
 #include "cx_policy.h"
 #include "cx_registry.h"
 
@@ -37,6 +38,7 @@ typedef struct CxCache
 	bool		enabled;
 	char	   *loader;			/* function, as text, or NULL */
 	char	   *validate;		/* expression that values must meet, or NULL */
+	uint64		required;		/* set of required warmers, 0 = none */
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
@@ -52,6 +54,13 @@ extern CxCache **cx_catalog_all(int *n);
 extern Oid	cx_catalog_table(const char *name);
 extern Oid	cx_catalog_on_change(void);
 extern void cx_catalog_init(void);
+
+/* Adds a warmer to a set of required ones, in any order. */
+static inline void
+cx_catalog_require(uint64 *required, int64 warmer)
+{
+	*required += cx_key_mix((uint64) warmer) | 1;
+}
 
 /* Whether the cache's number is still its own. */
 static inline bool

@@ -21,6 +21,7 @@
 #include "cx_inval.h"
 #include "cx_make.h"
 #include "cx_reads.h"
+#include "cx_visits.h"
 #include "cx_wake.h"
 
 static bool begun = false;		/* marks may stand */
@@ -343,6 +344,9 @@ finish_clear(const CxOp *op)
 	cx_policy_clear(op->cache, gen);
 	pg_atomic_write_u32(&cx_registry_get(op->cache)->reclaim, 1);
 	cx_wake_before(0);
+	/* the generation has moved before: see cx_warmth */
+	if (pg_atomic_exchange_u32(&cx_registry_get(op->cache)->warmers, 0) != 0)
+		cx_visits_ask(MyDatabaseId);
 }
 
 /* What has to do with whole caches, after all entries are in place. */

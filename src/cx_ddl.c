@@ -106,6 +106,10 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	else if (class_id == TriggerRelationId &&
 			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
 		cx_watch_trigger_changed(object_id);
+	/* a copy may have warmers, a new name may be one of cachex.databases */
+	else if (class_id == DatabaseRelationId &&
+			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
+		cx_launcher_ask_at_commit(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)

@@ -19,6 +19,7 @@
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_preload.h"
+#include "cx_warmth.h"
 
 PG_FUNCTION_INFO_V1(cachex_get);
 PG_FUNCTION_INFO_V1(cachex_get_as);
@@ -273,6 +274,7 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	CxHit		hit;
 	CxStatus	status;
 	uint64		absent;
+	bool		loading;
 
 	CX_REQUIRE_PRELOAD();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -291,11 +293,13 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	/* drawn before looking, so that nothing is missed in between */
 	absent = cx_cache_absent_version();
 	ask.stale_us = CX_STALE_AS_DEFINED;
+	loading = cx_warmth_loading(ask.cache);
 	status = cx_read_lookup(&ask, true, &hit);
 	if (status == CX_MISS || !cx_read_layout_is_current(&hit))
 	{
 		cx_store_release(&hit);
-		v[E_STATUS] = CStringGetTextDatum(status_of_missing(&ask));
+		v[E_STATUS] = CStringGetTextDatum(loading ? "loading"
+										  : status_of_missing(&ask));
 		v[E_VERSION] = Int64GetDatum(absent);
 		v[E_CACHE_CONTROL] = CStringGetTextDatum("no-cache");
 	}

@@ -18,26 +18,38 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "storage/ipc.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_guc.h"
 #include "cx_launcher.h"
 #include "cx_loader.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
 #include "cx_visits.h"
+#include "cx_waits.h"
 #include "cx_warmer.h"
+#include "cx_warmth.h"
 
 PG_FUNCTION_INFO_V1(cachex_create_warmer);
 PG_FUNCTION_INFO_V1(cachex_drop_warmer);
 PG_FUNCTION_INFO_V1(cachex_warm);
 PG_FUNCTION_INFO_V1(cachex_running_warmer);
+PG_FUNCTION_INFO_V1(cachex_warm_epoch);
 PG_FUNCTION_INFO_V1(cachex_warmers_changed);
 
 #define SHORTEST_US	USECS_PER_SEC
 #define LONGEST_US	(36000 * USECS_PER_DAY) /* 100 years, as intervals compare */
+
+/* How long warm() waits, in milliseconds */
+#define START_MS	10000		/* for a run to begin and to be noted */
+#define LAUNCHER_MS 10000		/* for a launcher: longer than its restart */
+#define STEP_MS		1000
 
 static void
 require_owner(const CxCache *cache)
@@ -92,7 +104,32 @@ warn_if_not_served(void)
 				 errhint("The setting cachex.databases does not name it.")));
 }
 
-/* create_warmer(cache, name, query, every) */
+/* So that nobody wonders whom the entries are for. */
+static void
+tell_role(const CxWarmer *w)
+{
+	CxCache    *cache = cx_catalog_get(w->cache, strlen(w->cache));
+	char	   *role = GetUserNameFromId(cache->owner, true);
+
+	if (role)
+		ereport(NOTICE,
+				(errmsg("warmer \"%s\" fills cache \"%s\" for role \"%s\" only",
+						w->name, w->cache, role),
+				 errdetail("It runs as the cache's owner, and entries are seen by the role that they were stored for."),
+				 errhint("Others can read them through a function of that role with SECURITY DEFINER.")));
+}
+
+static bool
+flag_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return PG_GETARG_BOOL(n);
+}
+
+/* create_warmer(cache, name, query, every, required, replace) */
 Datum
 cachex_create_warmer(PG_FUNCTION_ARGS)
 {
@@ -103,6 +140,8 @@ cachex_create_warmer(PG_FUNCTION_ARGS)
 	w = warmer_args(fcinfo, "cachex.create_warmer()");
 	w.query = text_to_cstring(cx_args_text(fcinfo, 2, "query", MaxAllocSize));
 	every = every_arg(fcinfo, 3);
+	w.required = flag_arg(fcinfo, 4, "required");
+	w.replace = flag_arg(fcinfo, 5, "replace");
 	cx_warmer_check(w.query);
 	if (!cx_roster_add(&w, every))
 		ereport(ERROR,
@@ -110,6 +149,7 @@ cachex_create_warmer(PG_FUNCTION_ARGS)
 				 errmsg("warmer \"%s\" of cache \"%s\" already exists",
 						w.name, w.cache),
 				 errhint("Drop it first with cachex.drop_warmer().")));
+	tell_role(&w);
 	warn_if_not_served();
 	PG_RETURN_VOID();
 }
@@ -185,25 +225,141 @@ warmers_to_run(FunctionCallInfo fcinfo)
 	return warmers;
 }
 
-/* warm(cache, names): the names of the warmers that will run */
+/* Nobody is there to run anything. */
+static void
+refuse_to_wait(CxWaitState why)
+{
+	if (why == CX_WAIT_NO_WORKER)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("no background worker is free for cachex warmers"),
+				 errhint("Consider increasing max_worker_processes.")));
+	if (why == CX_WAIT_NOT_SERVED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("warmers do not run in this database"),
+				 errhint("It is not named by the setting cachex.databases, is a template, or does not allow connections.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the cachex launcher is not running"),
+			 errhint("See the server log; it needs one of max_worker_processes at server start.")));
+}
+
+static void
+give_up(const CxWarmer *w)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("gave up waiting for warmer \"%s\" of cache \"%s\"",
+					w->name, w->cache),
+			 errdetail("It has not ended within cachex.warmer_timeout and the time to start it."),
+			 errhint("Other warmers may run before it, and it may wait for a lock that this transaction holds.")));
+}
+
+static double
+ms_since(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/* The final state of a ticket. Can be cancelled. */
+static CxWaitState
+wait_for_ticket(const CxWarmer *w, int ticket, char *message)
+{
+	instr_time	start;
+	instr_time	launched;		/* when there was a launcher last */
+	CxWaitState state;
+
+	INSTR_TIME_SET_CURRENT(start);
+	launched = start;
+	while ((state = cx_waits_sleep(ticket, STEP_MS, message)) <= CX_WAIT_RUNNING)
+	{
+		if (cx_visits_launched())
+			INSTR_TIME_SET_CURRENT(launched);
+		if (ms_since(launched) >= LAUNCHER_MS)
+			refuse_to_wait(CX_WAIT_FREE);
+		if (cx_guc_warmer_timeout > 0 &&
+			ms_since(start) >= (double) cx_guc_warmer_timeout + START_MS)
+			give_up(w);
+	}
+	return state;
+}
+
+static void
+end_ticket_cb(int code, Datum arg)
+{
+	cx_waits_end(DatumGetInt32(arg));
+}
+
+/* Has a warmer run and waits for its end; returns whether that was good. */
+static bool
+run_now(const CxWarmer *w)
+{
+	char		message[CX_WAIT_MESSAGE];
+	int			ticket = cx_waits_ask(MyDatabaseId, w->id);
+	CxWaitState state;
+
+	if (ticket < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("too many sessions wait for warmers"),
+				 errhint("Call cachex.warm() without wait.")));
+	PG_ENSURE_ERROR_CLEANUP(end_ticket_cb, Int32GetDatum(ticket));
+	{
+		cx_visits_ask(MyDatabaseId);
+		state = wait_for_ticket(w, ticket, message);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(end_ticket_cb, Int32GetDatum(ticket));
+	cx_waits_end(ticket);
+	if (state == CX_WAIT_NO_WORKER || state == CX_WAIT_NOT_SERVED)
+		refuse_to_wait(state);
+	if (state == CX_WAIT_MISSING)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("warmer \"%s\" of cache \"%s\" cannot be run yet, or any more",
+						w->name, w->cache),
+				 errhint("It was dropped, or the transaction that has created it must be committed first.")));
+	if (state == CX_WAIT_FAILED)
+		ereport(WARNING,
+				(errmsg("warmer \"%s\" of cache \"%s\" failed: %s",
+						w->name, w->cache, message)));
+	return state == CX_WAIT_DONE;
+}
+
+/*
+ * warm(cache, names, wait): the names of the warmers that will run, or
+ * (wait) of those that have run well
+ */
 Datum
 cachex_warm(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	bool		wait;
 	List	   *warmers;
 	ListCell   *lc;
 
 	CX_REQUIRE_PRELOAD();
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	cx_args_writable("cachex.warm()");
+	wait = flag_arg(fcinfo, 2, "wait");
 	warmers = warmers_to_run(fcinfo);
+	if (warmers != NIL && wait &&
+		!cx_launcher_serves(get_database_name(MyDatabaseId)))
+		refuse_to_wait(CX_WAIT_NOT_SERVED);
 	foreach(lc, warmers)
 	{
 		const CxWarmer *w = lfirst(lc);
 		Datum		value = CStringGetTextDatum(w->name);
 		bool		isnull = false;
 
-		cx_roster_request(w);
+		if (!wait)
+			cx_roster_request(w);
+		else if (!run_now(w))
+			continue;
 		tuplestore_putvalues(result->setResult, result->setDesc, &value,
 							 &isnull);
 	}
@@ -212,16 +368,29 @@ cachex_warm(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* warm_epoch(cache): see cx_warmth.c */
+Datum
+cachex_warm_epoch(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+
+	CX_REQUIRE_PRELOAD();
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	PG_RETURN_INT64(cx_warmth_epoch(cx_catalog_find(name, strlen(name))));
+}
+
 /*
- * running_warmer(OUT cache, OUT name, OUT since): nulls when none runs, or
- * one that is none of the caller's business
+ * running_warmer(OUT cache, OUT name, OUT since, OUT row_count): nulls when
+ * none runs, or one that is none of the caller's business
  */
 Datum
 cachex_running_warmer(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[3] = {0};
-	bool		nulls[3] = {true, true, true};
+	Datum		values[4] = {0};
+	bool		nulls[4] = {true, true, true, true};
 	CxRunning	running;
 
 	CX_REQUIRE_PRELOAD();
@@ -235,23 +404,27 @@ cachex_running_warmer(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(NameStr(running.cache));
 		values[1] = CStringGetTextDatum(NameStr(running.name));
 		values[2] = TimestampTzGetDatum(running.since);
+		values[3] = Int64GetDatum(running.rows);
 	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  values, nulls)));
 }
 
 /*
- * Trigger on definitions and requests: the launcher is told at commit,
- * whoever wrote them and however.  Without the library preloaded there is no
+ * Trigger on definitions and requests: sessions and the launcher are told at
+ * commit, whoever wrote them and however.  Without the library preloaded there is no
  * launcher, and a dump can still be restored.
  */
 Datum
 cachex_warmers_changed(PG_FUNCTION_ARGS)
 {
+	TriggerData *t = (TriggerData *) fcinfo->context;
+
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("cachex.warmers_changed() must be called by a trigger")));
+	CacheInvalidateRelcache(t->tg_relation);
 	if (cx_preloaded)
 		cx_launcher_ask_at_commit(MyDatabaseId);
 	return PointerGetDatum(NULL);

@@ -131,7 +131,9 @@ stage_value(Change *c, const CxNewEntry *old, Jsonb *json)
 	entry.typhash = 0;
 	entry.value = json ? VARDATA(json) : NULL;
 	entry.value_len = json ? VARSIZE(json) - VARHDRSZ : 0;
+	/* no loader or warmer has made this */
 	entry.manual = true;
+	entry.has_loader = false;
 	cx_put_stage(&c->ask, &entry, true, &c->base);
 }
 

@@ -32,6 +32,7 @@
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/shmem.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -43,6 +44,7 @@
 #include "cx_guc.h"
 #include "cx_launcher.h"
 #include "cx_visits.h"
+#include "cx_waits.h"
 
 #define RESTART_SECONDS 5
 #define MAX_INTERESTS	16		/* databases that one transaction names */
@@ -77,13 +79,14 @@ static bool told_no_worker = false;
 Size
 cx_launcher_size(void)
 {
-	return cx_visits_size();
+	return add_size(MAXALIGN(cx_visits_size()), cx_waits_size());
 }
 
 void
 cx_launcher_init(void *memory)
 {
 	cx_visits_init(memory);
+	cx_waits_init((char *) memory + MAXALIGN(cx_visits_size()));
 }
 
 /* Registers the launcher; called once, from _PG_init. */
@@ -321,7 +324,10 @@ start(Oid db)
 	if (registered)
 		remember(&visit, handle);
 	else
+	{
 		cx_visits_failed(&visit);
+		cx_waits_refuse(db, CX_WAIT_NO_WORKER);
+	}
 	if (!registered && !told_no_worker)
 		ereport(LOG,
 				(errmsg("no background worker is free for cachex warmers"),
@@ -369,7 +375,10 @@ start_due(void)
 		if (list_member_oid(databases, db))
 			start(db);
 		else
+		{
 			cx_visits_forget(db);
+			cx_waits_refuse(db, CX_WAIT_NOT_SERVED);
+		}
 		seat();
 	}
 	return due;

@@ -55,6 +55,8 @@ cx_registry_init(void *memory, int ncaches)
 	{
 		pg_atomic_init_u64(&registry->cache[i].gen, 0);
 		pg_atomic_init_u32(&registry->cache[i].reclaim, 0);
+		pg_atomic_init_u32(&registry->cache[i].warmers, 0);
+		pg_atomic_init_u64(&registry->cache[i].warmed, 0);
 	}
 }
 
@@ -119,6 +121,8 @@ occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
 	pg_atomic_write_u64(&c->gen, 0);
 	pg_atomic_write_u32(&c->reclaim, 0);
 	c->keep = false;
+	pg_atomic_write_u32(&c->warmers, 0);
+	pg_atomic_write_u64(&c->warmed, 0);
 	c->stats_reset = now;
 	c->last_sweep = c->last_warm = 0;
 	c->state = CX_CACHE_USED;

@@ -28,6 +28,8 @@ typedef struct CxSharedCache
 	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
 	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
 	bool		keep;			/* entries outlive a clean restart; committed */
+	pg_atomic_uint32 warmers;	/* runs are expected after a clear */
+	pg_atomic_uint64 warmed;	/* see cx_warmth.c */
 	TimestampTz stats_reset;
 	TimestampTz last_sweep;		/* 0 = never */
 	TimestampTz last_warm;

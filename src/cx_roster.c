@@ -33,18 +33,20 @@
 #include "cx_catalog.h"
 #include "cx_roster.h"
 #include "cx_secure.h"
+#include "cx_warmth.h"
 
-#define MAX_ARGS 5
+#define MAX_ARGS 7
 
 /*
- * Of definition d with its run r: asked for; or not yet run in this server's
- * life, of which $1 is the beginning; or its time has come, by a clock that
- * may have been set back.
+ * Of definition d with its run r: waited for ($1); or asked for; or what it
+ * had stored is gone, or it has not run since the server started; or its time
+ * has come, by a clock that may have been set back.
  */
 #define IS_DUE \
-	" (EXISTS (SELECT FROM cachex.warmer_request q" \
+	" (d.id = ANY ($1)" \
+	" OR EXISTS (SELECT FROM cachex.warmer_request q" \
 	"  WHERE q.cache = d.cache AND q.name = d.name)" \
-	" OR coalesce(r.started, r.created, '-infinity') < $1" \
+	" OR r.epoch IS DISTINCT FROM cachex.warm_epoch(d.cache)" \
 	" OR d.every IS NOT NULL AND (r.started IS NULL" \
 	"  OR r.started > clock_timestamp()" \
 	"  OR r.started + d.every <= clock_timestamp()))"
@@ -170,7 +172,40 @@ run_alone(const char *sql, Args *args)
 	return n;
 }
 
-/* The rows (cache, name, query) of the last statement. */
+/* An argument: the warmers that are waited for. */
+static Args
+wanted_arg(const int64 *wanted, int n)
+{
+	Args		args = {0};
+	Datum	   *elems = palloc(Max(n, 1) * sizeof(Datum));
+
+	for (int i = 0; i < n; i++)
+		elems[i] = Int64GetDatum(wanted[i]);
+	add_arg(&args, INT8ARRAYOID,
+			PointerGetDatum(construct_array(elems, n, INT8OID, sizeof(int64),
+											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+			false);
+	return args;
+}
+
+static int64
+get_int64(HeapTuple row, TupleDesc desc, int column, bool *isnull)
+{
+	return DatumGetInt64(SPI_getbinval(row, desc, column, isnull));
+}
+
+static bool
+get_bool(HeapTuple row, TupleDesc desc, int column)
+{
+	bool		isnull;
+
+	return DatumGetBool(SPI_getbinval(row, desc, column, &isnull)) && !isnull;
+}
+
+/* The columns that read_warmers reads. */
+#define WARMER " d.cache, d.name, d.query, d.id, d.required, d.replace"
+
+/* The rows of the last statement. */
 static List *
 read_warmers(MemoryContext keep)
 {
@@ -182,14 +217,24 @@ read_warmers(MemoryContext keep)
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		CxWarmer   *w = palloc(sizeof(CxWarmer));
+		bool		isnull;
 
 		w->cache = SPI_getvalue(row, desc, 1);
 		w->name = SPI_getvalue(row, desc, 2);
 		w->query = SPI_getvalue(row, desc, 3);
+		w->id = get_int64(row, desc, 4, &isnull);
+		w->required = get_bool(row, desc, 5);
+		w->replace = get_bool(row, desc, 6);
 		warmers = lappend(warmers, w);
 	}
 	MemoryContextSwitchTo(old);
 	return warmers;
+}
+
+static CxCache *
+cache_of(const char *name)
+{
+	return cx_catalog_find(name, strlen(name));
 }
 
 /* Adds a warmer; false: there is one of that name. every may be NULL. */
@@ -201,18 +246,26 @@ cx_roster_add(const CxWarmer *w, const Interval *every)
 	Step		step;
 	bool		added;
 
+	cx_warmth_expect(cache_of(w->cache));
 	begin(&step);
 	add_text(&args, w->query);
 	add_arg(&args, INTERVALOID, IntervalPGetDatum(every), every == NULL);
+	add_arg(&args, BOOLOID, BoolGetDatum(w->required), false);
+	add_arg(&args, BOOLOID, BoolGetDatum(w->replace), false);
 	added = run("INSERT INTO cachex.warmer_definition"
-				" (cache, name, query, every) VALUES ($1, $2, $3, $4)"
+				" (cache, name, query, every, required, replace)"
+				" VALUES ($1, $2, $3, $4, $5, $6)"
 				" ON CONFLICT DO NOTHING", &args) > 0;
 	if (added)
 	{
 		run("DELETE FROM cachex.warmer_run WHERE cache = $1 AND name = $2",
 			&key);
-		run("INSERT INTO cachex.warmer_run (cache, name, created)"
-			" VALUES ($1, $2, clock_timestamp())", &key);
+		/* a required one is waited for, so it runs at once */
+		run("INSERT INTO cachex.warmer_run (cache, name, created, epoch)"
+			" SELECT cache, name, clock_timestamp(),"
+			" CASE WHEN NOT required THEN cachex.warm_epoch(cache) END"
+			" FROM cachex.warmer_definition"
+			" WHERE cache = $1 AND name = $2", &key);
 	}
 	end(&step);
 	return added;
@@ -256,9 +309,10 @@ cx_roster_list(const char *cache, ArrayType *names)
 	args.n = 1;
 	add_arg(&args, TEXTARRAYOID, PointerGetDatum(names), names == NULL);
 	begin(&step);
-	run("SELECT cache, name, query FROM cachex.warmer_definition"
-		" WHERE coalesce(cache = $1, true) AND coalesce(name = ANY ($2), true)"
-		" ORDER BY cache, name", &args);
+	run("SELECT" WARMER " FROM cachex.warmer_definition d"
+		" WHERE coalesce(d.cache = $1, true)"
+		" AND coalesce(d.name = ANY ($2), true) ORDER BY d.cache, d.name",
+		&args);
 	warmers = read_warmers(step.caller);
 	end(&step);
 	return warmers;
@@ -275,26 +329,26 @@ cx_roster_request(const CxWarmer *w)
 }
 
 /*
- * The warmers to be run now, in the caller's context, the longest waiting
- * first.  Runs that a worker did not live to finish are noted as failures.
+ * The warmers to be run now, in the caller's context: those of some ids
+ * first, the longest waiting before others.  Runs that a worker did not live
+ * to finish are noted as failures.
  */
 List *
-cx_roster_due(TimestampTz since)
+cx_roster_due(const int64 *wanted, int nwanted)
 {
 	Args		none = {0};
-	Args		args = {0};
+	Args		args = wanted_arg(wanted, nwanted);
 	Step		step;
 	List	   *warmers;
 
-	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
 	begin(&step);
 	run("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
 		" entries = NULL, error = 'the worker ended before the query did',"
 		" runs = runs + 1, failures = failures + 1"
 		" WHERE started > coalesce(finished, '-infinity')", &none);
-	run("SELECT d.cache, d.name, d.query" DEFINITIONS_AND_RUNS
+	run("SELECT" WARMER DEFINITIONS_AND_RUNS
 		" WHERE" IS_DUE
-		" ORDER BY coalesce(r.started, r.created), d.cache, d.name", &args);
+		" ORDER BY d.id = ANY ($1) DESC, coalesce(r.started, r.created), d.cache, d.name", &args);
 	warmers = read_warmers(step.caller);
 	end(&step);
 	return warmers;
@@ -308,13 +362,16 @@ cx_roster_start(const CxWarmer *w)
 	Step		step;
 	bool		found;
 
+	cx_warmth_expect(cache_of(w->cache));
 	begin(&step);
-	found = run("INSERT INTO cachex.warmer_run (cache, name, started)"
-				" SELECT cache, name, clock_timestamp()"
+	found = run("INSERT INTO cachex.warmer_run (cache, name, started, epoch)"
+				" SELECT cache, name, clock_timestamp(),"
+				" cachex.warm_epoch(cache)"
 				" FROM cachex.warmer_definition"
 				" WHERE cache = $1 AND name = $2"
-				" ON CONFLICT (cache, name)"
-				" DO UPDATE SET started = excluded.started", &args) > 0;
+				" ON CONFLICT (cache, name) DO UPDATE"
+				" SET started = excluded.started, epoch = excluded.epoch",
+				&args) > 0;
 	run("DELETE FROM cachex.warmer_request WHERE cache = $1 AND name = $2",
 		&args);
 	end(&step);
@@ -331,19 +388,59 @@ cx_roster_finish(const CxWarmer *w, int64 entries, const char *error)
 	add_text(&args, error);
 	run_alone("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
 			  " entries = $3, error = $4, runs = runs + 1,"
+			  " warmed = CASE WHEN $4 IS NULL THEN epoch ELSE warmed END,"
 			  " failures = failures + CASE WHEN $4 IS NULL THEN 0 ELSE 1 END"
 			  " WHERE cache = $1 AND name = $2", &args);
 }
 
+/* All rows of one cache from row i on: whether it has all; the next row. */
+static uint64
+publish_one(uint64 i)
+{
+	HeapTuple  *rows = SPI_tuptable->vals;
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	char	   *name = SPI_getvalue(rows[i], desc, 1);
+	CxCache    *cache = cache_of(name);
+	int64		epoch = cx_warmth_epoch(cache);
+	uint64		required = 0;
+	bool		all = true;
+
+	for (; i < SPI_processed &&
+		 strcmp(SPI_getvalue(rows[i], desc, 1), name) == 0; i++)
+	{
+		bool		isnull;
+
+		cx_catalog_require(&required, get_int64(rows[i], desc, 2, &isnull));
+		all = all && get_int64(rows[i], desc, 3, &isnull) == epoch && !isnull;
+	}
+	if (all && cache)
+		cx_warmth_publish(cache, required, epoch);
+	return i;
+}
+
+/* Tells sessions for which caches all required warmers have run. */
+void
+cx_roster_publish(void)
+{
+	Args		none = {0};
+	Step		step;
+
+	begin(&step);
+	run("SELECT d.cache, d.id, r.warmed" DEFINITIONS_AND_RUNS
+		" WHERE d.required ORDER BY d.cache", &none);
+	for (uint64 i = 0; i < SPI_processed;)
+		i = publish_one(i);
+	end(&step);
+}
+
 /* When a warmer is due next; false: none will be by itself. */
 bool
-cx_roster_next(TimestampTz since, TimestampTz *next)
+cx_roster_next(TimestampTz *next)
 {
-	Args		args = {0};
+	Args		args = wanted_arg(NULL, 0);
 	Step		step;
 	bool		isnull;
 
-	add_arg(&args, TIMESTAMPTZOID, TimestampTzGetDatum(since), false);
 	begin(&step);
 	run("SELECT min(CASE WHEN" IS_DUE " THEN clock_timestamp()"
 		" ELSE r.started + d.every END)" DEFINITIONS_AND_RUNS, &args);

@@ -14,6 +14,9 @@ typedef struct CxWarmer
 	char	   *cache;
 	char	   *name;
 	char	   *query;
+	int64		id;				/* never used twice */
+	bool		required;		/* what is not in the cache may be on its way */
+	bool		replace;		/* what the query does not return has to go */
 } CxWarmer;
 
 /* For sessions */
@@ -25,10 +28,11 @@ extern void cx_roster_request(const CxWarmer *warmer);
 
 /* For the visiting worker */
 extern bool cx_roster_exists(void);
-extern List *cx_roster_due(TimestampTz since);
+extern List *cx_roster_due(const int64 *wanted, int nwanted);
+extern void cx_roster_publish(void);
 extern bool cx_roster_start(const CxWarmer *warmer);
 extern void cx_roster_finish(const CxWarmer *warmer, int64 entries,
 							 const char *error);
-extern bool cx_roster_next(TimestampTz since, TimestampTz *next);
+extern bool cx_roster_next(TimestampTz *next);
 
 #endif							/* CX_ROSTER_H */

@@ -70,6 +70,7 @@ static const struct
 	{"cachex_registry", 1},
 	{"cachex_launcher", 1},
 	{"cachex_requests", 1},
+	{"cachex_waits", 1},
 };
 
 static Size

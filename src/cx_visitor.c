@@ -30,6 +30,7 @@
 #include "cx_step.h"
 #include "cx_visitor.h"
 #include "cx_visits.h"
+#include "cx_waits.h"
 #include "cx_warmer.h"
 
 /* ---- one warmer ---- */
@@ -62,8 +63,12 @@ attend(const CxWarmer *w)
 	found = cx_roster_start(w);
 	cx_step_close_books(context);
 	if (!found)
+	{
+		cx_waits_missing(MyDatabaseId, w->id);
 		return;
+	}
 
+	cx_waits_begin(MyDatabaseId, w->id);
 	cx_visits_set_running(w->cache, w->name);
 	debug_query_string = w->query;
 	pgstat_report_activity(STATE_RUNNING, w->query);
@@ -79,7 +84,26 @@ attend(const CxWarmer *w)
 	if (!cx_step_open_books())
 		return;
 	cx_roster_finish(w, r.entries, message);
+	if (w->required)
+		cx_roster_publish();
 	cx_step_close_books(context);
+	cx_waits_done(MyDatabaseId, w->id, message);
+}
+
+/* Tells those who wait for warmers that are not to be seen. */
+static void
+report_missing(const int64 *wanted, int nwanted, List *due)
+{
+	for (int i = 0; i < nwanted; i++)
+	{
+		bool		found = false;
+		ListCell   *lc;
+
+		foreach(lc, due)
+			found = found || ((CxWarmer *) lfirst(lc))->id == wanted[i];
+		if (!found)
+			cx_waits_missing(MyDatabaseId, wanted[i]);
+	}
 }
 
 /* Runs what is due; returns when to come again. */
@@ -93,13 +117,19 @@ visit(void)
 	MemoryContext transaction;
 	List	   *due;
 	ListCell   *lc;
+	int64		wanted[CX_MAX_WAITS];
+	int			nwanted;
 
 	if (!cx_step_open_books())
 		return CX_VISIT_NEVER;
 	transaction = MemoryContextSwitchTo(keep);
-	due = cx_roster_due(cx_visits_since());
+	/* whoever asks from here on has asked for another visit as well */
+	nwanted = cx_waits_wanted(MyDatabaseId, wanted);
+	due = cx_roster_due(wanted, nwanted);
+	cx_roster_publish();
 	MemoryContextSwitchTo(transaction);
 	cx_step_close_books(keep);
+	report_missing(wanted, nwanted, due);
 
 	foreach(lc, due)
 	{
@@ -110,7 +140,7 @@ visit(void)
 
 	if (!cx_step_open_books())
 		return CX_VISIT_NEVER;
-	if (!cx_roster_next(cx_visits_since(), &next))
+	if (!cx_roster_next(&next))
 		next = CX_VISIT_NEVER;
 	next = Min(next, cx_jobs_next());
 	cx_step_close_books(context);

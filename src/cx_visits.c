@@ -25,6 +25,7 @@
 #include <signal.h>
 
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -32,6 +33,7 @@
 #include "utils/wait_event.h"
 
 #include "cx_visits.h"
+#include "cx_waits.h"
 
 #define MAX_DATABASES	64
 #define MAX_VISITORS	2		/* at the same time, in all databases */
@@ -61,7 +63,8 @@ typedef struct Place
 	int			failures;		/* visits in a row that ended otherwise */
 	TimestampTz next_due;
 	TimestampTz not_before;		/* pause after a failure */
-	CxRunning	running;		/* an empty name: nothing */
+	CxRunning	running;		/* an empty name: nothing; its rows are below */
+	pg_atomic_uint64 rows;		/* written without the lock */
 } Place;
 
 typedef struct Visits
@@ -76,6 +79,7 @@ typedef struct Visits
 } Visits;
 
 static Visits *visits;
+static Place *mine = NULL;		/* of a visitor, which keeps it to its end */
 
 /* ---- the array ---- */
 
@@ -94,6 +98,8 @@ cx_visits_init(void *memory)
 	ConditionVariableInit(&visits->left);
 	visits->since = GetCurrentTimestamp();
 	visits->visit_all = NOW;
+	for (int i = 0; i < MAX_DATABASES; i++)
+		pg_atomic_init_u64(&visits->place[i].rows, 0);
 }
 
 /* When shared memory was new: what had run before has left no entries. */
@@ -162,6 +168,7 @@ take_locked(Oid db)
 	}
 	ticket = p->ticket;
 	memset(p, 0, sizeof(Place));
+	pg_atomic_init_u64(&p->rows, 0);
 	p->db = db;
 	p->ticket = ticket;
 	p->next_due = NEVER;
@@ -329,9 +336,19 @@ cx_visits_running(Oid db, CxRunning *running)
 	p = find_locked(db);
 	found = p != NULL && NameStr(p->running.name)[0] != '\0';
 	if (found)
+	{
 		*running = p->running;
+		running->rows = (int64) pg_atomic_read_u64(&p->rows);
+	}
 	LWLockRelease(visits->lock);
 	return found;
+}
+
+/* Whether there is a launcher at present. */
+bool
+cx_visits_launched(void)
+{
+	return visits->latch != NULL;
 }
 
 /* ---- the launcher ---- */
@@ -480,13 +497,11 @@ cx_visits_forget(Oid db)
 static void
 leave_cb(int code, Datum arg)
 {
-	Place	   *p;
-
 	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
-	p = find_locked(DatumGetObjectId(arg));
-	if (p && p->pid == MyProcPid)
-		end_visit_locked(p);
+	end_visit_locked(mine);
 	LWLockRelease(visits->lock);
+	cx_waits_abandon(DatumGetObjectId(arg),
+					 "the worker ended before the query did");
 	ConditionVariableBroadcast(&visits->left);
 	wake();
 }
@@ -514,6 +529,7 @@ cx_visits_enter(const CxVisit *visit)
 		p->state = VISITED;
 		p->pid = MyProcPid;
 		p->latch = MyLatch;
+		mine = p;
 	}
 	LWLockRelease(visits->lock);
 	/* registered before the database is: called when it has been left */
@@ -530,16 +546,11 @@ cx_visits_enter(const CxVisit *visit)
 bool
 cx_visits_listen(void)
 {
-	Place	   *p;
-	bool		asked = false;
+	bool		asked;
 
 	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
-	p = find_locked(MyDatabaseId);
-	if (p && p->pid == MyProcPid)
-	{
-		p->called = false;
-		asked = p->next_due == NOW;
-	}
+	mine->called = false;
+	asked = mine->next_due == NOW;
 	LWLockRelease(visits->lock);
 	return asked;
 }
@@ -548,32 +559,28 @@ cx_visits_listen(void)
 void
 cx_visits_set_running(const char *cache, const char *name)
 {
-	Place	   *p;
-
 	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
-	p = find_locked(MyDatabaseId);
-	if (p && p->pid == MyProcPid)
-	{
-		strlcpy(NameStr(p->running.cache), cache ? cache : "", NAMEDATALEN);
-		strlcpy(NameStr(p->running.name), name ? name : "", NAMEDATALEN);
-		p->running.since = GetCurrentTimestamp();
-	}
+	strlcpy(NameStr(mine->running.cache), cache ? cache : "", NAMEDATALEN);
+	strlcpy(NameStr(mine->running.name), name ? name : "", NAMEDATALEN);
+	mine->running.since = GetCurrentTimestamp();
+	pg_atomic_write_u64(&mine->rows, 0);
 	LWLockRelease(visits->lock);
+}
+
+/* Called by a visitor: how many rows came so far. Cheap. */
+void
+cx_visits_set_rows(int64 rows)
+{
+	pg_atomic_write_u64(&mine->rows, (uint64) rows);
 }
 
 /* Called by a visitor at its end: when to come again, NEVER included. */
 void
 cx_visits_done(TimestampTz next_due)
 {
-	Place	   *p;
-
 	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
-	p = find_locked(MyDatabaseId);
-	if (p && p->pid == MyProcPid)
-	{
-		p->done = true;
-		/* whoever has asked since the visit began is not forgotten */
-		p->next_due = Min(p->next_due, next_due);
-	}
+	mine->done = true;
+	/* whoever has asked since the visit began is not forgotten */
+	mine->next_due = Min(mine->next_due, next_due);
 	LWLockRelease(visits->lock);
 }

@@ -23,6 +23,7 @@ typedef struct CxRunning
 	NameData	cache;
 	NameData	name;
 	TimestampTz since;
+	int64		rows;			/* that the query has returned so far */
 } CxRunning;
 
 extern Size cx_visits_size(void);
@@ -35,6 +36,7 @@ extern bool cx_visits_call(Oid db);
 extern bool cx_visits_hold(Oid db);
 extern void cx_visits_wait(Oid db);
 extern void cx_visits_release(Oid db);
+extern bool cx_visits_launched(void);
 extern bool cx_visits_running(Oid db, CxRunning *running);
 
 /* For the launcher */
@@ -51,6 +53,7 @@ extern void cx_visits_forget(Oid db);
 extern bool cx_visits_enter(const CxVisit *visit);
 extern bool cx_visits_listen(void);
 extern void cx_visits_set_running(const char *cache, const char *name);
+extern void cx_visits_set_rows(int64 rows);
 extern void cx_visits_done(TimestampTz next_due);
 
 #endif							/* CX_VISITS_H */

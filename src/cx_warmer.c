@@ -35,7 +35,9 @@
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_put.h"
+#include "cx_scan.h"
 #include "cx_secure.h"
+#include "cx_visits.h"
 #include "cx_warmer.h"
 
 /* Columns of a warmer's query by what they mean; 0 = there is none */
@@ -218,10 +220,16 @@ check_names(const text *key, const text *scope)
 						CX_MAX_SCOPE)));
 }
 
+static CxCache *
+cache_of(const CxWarmer *w)
+{
+	return cx_catalog_get(w->cache, strlen(w->cache));
+}
+
 /* A run of the query: what its rows are stored with */
 typedef struct Run
 {
-	const char *cache;
+	const CxWarmer *warmer;
 	double		cost_us;		/* of one row */
 	uint64		gen;			/* from before it */
 	CxRefusal	refusal;
@@ -248,7 +256,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 		tags = slot_getattr(slot, p->columns.tags, &no_tags);
 
 	/* after what could have run functions: this pointer lasts no longer */
-	cache = cx_catalog_get(run->cache, strlen(run->cache));
+	cache = cache_of(run->warmer);
 	cx_cache_ask(&ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
 				 scope ? VARDATA_ANY(scope) : NULL,
 				 scope ? VARSIZE_ANY_EXHDR(scope) : 0);
@@ -261,6 +269,9 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	if (!cx_put_make_entry(&entry, cache, &value, &life))
 		return false;
 	entry.manual = true;
+	/* with both it is a warmer's; whoever writes it anew clears this */
+	entry.has_loader = run->warmer->replace;
+	entry.loader = (uint64) run->warmer->id;
 	entry.cost_us = run->cost_us;
 	entry.reads = &run->reads;
 	cx_args_tags(&entry, no_tags ? NULL : DatumGetArrayTypeP(tags));
@@ -294,12 +305,97 @@ store_rows(const Run *run, Tuplestorestate *rows, const Prepared *p)
 	return n;
 }
 
+/* Whether an earlier run of the warmer has stored an entry. */
+static bool
+is_from_before(const Run *run, const CxScanned *e)
+{
+	const uint8 both = CX_ENTRY_MANUAL | CX_ENTRY_LOADER;
+
+	return !e->staged && (e->entry.flags & both) == both &&
+		e->entry.loader == (uint64) run->warmer->id && e->gen < run->gen;
+}
+
+/*
+ * Removes what earlier runs have stored and this one has not.  Each entry
+ * goes only if it is still the one that was looked at, so what somebody puts
+ * meanwhile stays.  That is an eviction, which may come at any time, so no
+ * snapshot has to be asked, and it need not wait for a commit.
+ */
+static void
+remove_others(const Run *run)
+{
+	CxCache    *cache = cache_of(run->warmer);
+	CxScan	   *scan;
+	CxScanned	e;
+
+	if (!cx_catalog_usable(cache) || run->refusal != CX_NOT_REFUSED)
+		return;
+	/* nothing below reads the catalogs, so the cache stays where it is */
+	scan = cx_scan_begin(cache->number);
+	while (cx_scan_next(scan, &e))
+	{
+		CxIdent		ident;
+
+		if (!is_from_before(run, &e))
+			continue;
+		cx_key_make(&ident, (uint16) cache->number, cache->uid, cache->deps,
+					e.entry.role, e.key, e.entry.key_len,
+					(e.entry.flags & CX_ENTRY_SCOPE) ? e.scope : NULL,
+					e.entry.scope_len);
+		cx_store_remove_dead(&ident, e.gen);
+	}
+	cx_scan_end(scan);
+}
+
+/* A tuplestore that counts what comes, for the view warmers. */
+typedef struct Counting
+{
+	DestReceiver pub;
+	DestReceiver *inner;
+	int64		rows;
+} Counting;
+
+static bool
+count_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	Counting   *c = (Counting *) self;
+
+	cx_visits_set_rows(++c->rows);
+	return c->inner->receiveSlot(slot, c->inner);
+}
+
+static void
+count_start(DestReceiver *self, int operation, TupleDesc desc)
+{
+	DestReceiver *inner = ((Counting *) self)->inner;
+
+	inner->rStartup(inner, operation, desc);
+}
+
+static void
+count_stop(DestReceiver *self)
+{
+	DestReceiver *inner = ((Counting *) self)->inner;
+
+	inner->rShutdown(inner);
+}
+
+static void
+count_destroy(DestReceiver *self)
+{
+	DestReceiver *inner = ((Counting *) self)->inner;
+
+	inner->rDestroy(inner);
+}
+
 /* Runs the query under the active snapshot, into a tuplestore. */
 static Tuplestorestate *
 gather(const Prepared *p, double *cost_us)
 {
 	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
 	DestReceiver *receiver = CreateDestReceiver(DestTuplestore);
+	Counting	counting = {{count_row, count_start, count_stop, count_destroy,
+	DestTuplestore}, receiver};
 	SPIExecuteOptions options = {0};
 	instr_time	start;
 	instr_time	end;
@@ -308,7 +404,7 @@ gather(const Prepared *p, double *cost_us)
 	SetTuplestoreDestReceiverParams(receiver, rows, CurrentMemoryContext,
 									false, NULL, NULL);
 	options.read_only = true;
-	options.dest = receiver;
+	options.dest = &counting.pub;
 	INSTR_TIME_SET_CURRENT(start);
 	result = SPI_execute_plan_extended(p->plan, &options);
 	INSTR_TIME_SET_CURRENT(end);
@@ -325,11 +421,11 @@ gather(const Prepared *p, double *cost_us)
 static int64
 run_query(const CxWarmer *w)
 {
-	CxCache    *cache = cx_catalog_get(w->cache, strlen(w->cache));
+	CxCache    *cache = cache_of(w);
 	CxCollector *collector;
 	Prepared	prepared;
 	Tuplestorestate *rows;
-	Run			run = {w->cache};
+	Run			run = {w};
 	int64		n;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -341,6 +437,8 @@ run_query(const CxWarmer *w)
 	rows = gather(&prepared, &run.cost_us);
 	run.refusal = cx_collect_end(collector, &run.reads);
 	n = store_rows(&run, rows, &prepared);
+	if (w->replace)
+		remove_others(&run);
 	tuplestore_end(rows);
 	SPI_finish();
 	return n;
@@ -348,26 +446,26 @@ run_query(const CxWarmer *w)
 
 /* The role to run as; raises an error where there is nothing to run for. */
 static Oid
-owner_of(const char *cache_name)
+owner_of(const CxWarmer *w)
 {
-	CxCache    *cache = cx_catalog_get(cache_name, strlen(cache_name));
+	CxCache    *cache = cache_of(w);
 
 	if (!cache->enabled || !cx_guc_enabled)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cache \"%s\" is not enabled", cache_name)));
+				 errmsg("cache \"%s\" is not enabled", w->cache)));
 	if (!SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(cache->owner)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("the owner of cache \"%s\" does not exist any more",
-						cache_name)));
+						w->cache)));
 	return cache->owner;
 }
 
 static void
-note_warmed(const char *cache_name)
+note_warmed(const CxWarmer *w)
 {
-	CxCache    *cache = cx_catalog_get(cache_name, strlen(cache_name));
+	CxCache    *cache = cache_of(w);
 
 	if (cx_catalog_usable(cache))
 		cache->shared->last_warm = GetCurrentTimestamp();
@@ -383,9 +481,9 @@ cx_warmer_run(const CxWarmer *w)
 	CxSecure	secure;
 	int64		n;
 
-	cx_secure_begin(&secure, owner_of(w->cache));
+	cx_secure_begin(&secure, owner_of(w));
 	n = run_query(w);
 	cx_secure_end(&secure);
-	note_warmed(w->cache);
+	note_warmed(w);
 	return n;
 }

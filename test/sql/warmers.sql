@@ -33,6 +33,23 @@ SELECT cachex.create_warmer('warmed', 'w', 'SELECT 1 AS key, 1 AS value');
 SELECT cachex.create_warmer('warmed', 'w', 'SELECT ''a'' AS key, 1 AS value, 60 AS ttl');
 SELECT cachex.create_warmer('warmed', 'w', 'SELECT ''a'' AS key, 1 AS value, 1 AS other');
 
+-- Kinds
+SELECT cachex.create_warmer('warmed', 'w', 'SELECT ''a'' AS key, 1 AS value', required => NULL);
+SELECT cachex.create_warmer('warmed', 'w', 'SELECT ''a'' AS key, 1 AS value', replace => NULL);
+BEGIN;
+SELECT (cachex.lookup('warmed', 'none')).status;
+SELECT cachex.create_warmer('warmed', 'w', 'SELECT ''a'' AS key, 1 AS value',
+	required => true, replace => true);
+SELECT name, required, replace, warmed FROM cachex.warmers WHERE name <> 'full' ORDER BY name;
+SELECT (cachex.lookup('warmed', 'none')).status;
+SAVEPOINT s;
+-- others do not see it yet
+SELECT cachex.warm('warmed', '{w}', wait => true);
+ROLLBACK TO s;
+SELECT (cachex.lookup('warmed', 'none')).status;
+ROLLBACK;
+SELECT (cachex.lookup('warmed', 'none')).status;
+
 -- Queries
 SELECT cachex.create_warmer('warmed', 'w', NULL);
 SELECT cachex.create_warmer('warmed', 'w', 'SELEC');
@@ -57,6 +74,11 @@ SELECT name FROM cachex.warmers ORDER BY name;
 -- Asking for runs
 SELECT cachex.warm('warmed', '{no such}');
 SELECT cachex.warm('no such');
+SELECT cachex.warm('warmed', '{no such}', true);
+SELECT cachex.warm('warmed', wait => NULL);
+SELECT cachex.warm('warmed', '{}', true);
+SELECT cachex.warm('warmed', '{least}', true);
+SELECT cachex.get('warmed', 'a');
 BEGIN;
 SELECT cachex.warm('warmed');
 SELECT cachex.warm(names => '{least}');

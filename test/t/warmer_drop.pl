@@ -36,7 +36,8 @@ sub no_worker_in
 sub succeeds
 {
 	my ($command) = @_;
-	my ($status, $out, $err) = $node->psql('postgres', $command);
+	my ($status, $out, $err) = $node->psql('postgres',
+		"SET statement_timeout = '30s';\n$command");
 	is($status, 0, $command) or diag($err);
 }
 
@@ -48,6 +49,10 @@ ok($node->poll_query_until('d1', "SELECT running FROM cachex.warmers"),
 succeeds('ALTER DATABASE d1 RENAME TO d2');
 ok($node->poll_query_until('d2', "SELECT running FROM cachex.warmers"),
 	'd2: it runs again');
+# (two databases are visited at a time, no more)
+ok($node->poll_query_until('copy', "SELECT running FROM cachex.warmers"),
+	'copy: the copied warmer runs, too');
+succeeds('DROP DATABASE copy');
 succeeds('DROP DATABASE d2');
 is(no_worker_in('d2'), '0', 'nobody is there');
 
@@ -74,6 +79,39 @@ ok($node->poll_query_until('postgres',
 start_warmer('d4');
 succeeds('DROP DATABASE d4 WITH (FORCE)');
 succeeds('DROP DATABASE d3');
+
+# To be moved, a database must not be in use.
+my $spc = PostgreSQL::Test::Utils::tempdir;
+succeeds("CREATE TABLESPACE spc LOCATION '$spc'");
+succeeds('CREATE DATABASE d5');
+start_warmer('d5');
+succeeds('ALTER DATABASE d5 SET TABLESPACE spc');
+ok($node->poll_query_until('d5', 'SELECT running FROM cachex.warmers'),
+	'd5: it runs again');
+succeeds('ALTER DATABASE d5 SET TABLESPACE pg_default');
+succeeds('DROP TABLESPACE spc');
+ok($node->poll_query_until('d5', 'SELECT running FROM cachex.warmers'),
+	'd5: and again');
+
+# Others wait for an answer of every process, ours included, also when these
+# sleep and when one is busy with a warmer (PROCSIGNAL_BARRIER_SMGRRELEASE).
+succeeds('CREATE DATABASE d6');
+$node->safe_psql('d6', 'CREATE TABLE t AS SELECT 1 AS a');
+succeeds('DROP DATABASE d6');
+
+# A new name may be one that cachex.databases has.
+$node->append_conf('postgresql.conf', "cachex.databases = 'd7'");
+$node->reload;
+ok($node->poll_query_until('postgres',
+		"SELECT current_setting('cachex.databases') = 'd7'"), 'only d7 is served');
+succeeds('ALTER DATABASE d5 RENAME TO d8');
+is(no_worker_in('d8'), '0', 'd8 is not served');
+succeeds('ALTER DATABASE d8 RENAME TO d7');
+ok($node->poll_query_until('d7', 'SELECT running FROM cachex.warmers'),
+	'd7: it runs again');
+succeeds('DROP DATABASE d7');
+$node->append_conf('postgresql.conf', "cachex.databases = '*'");
+$node->reload;
 
 # A server with a warmer at work stops fast.
 start_warmer('copy2') if $node->safe_psql('postgres',

@@ -138,13 +138,45 @@ wait_for_warmer('slow', "NOT running AND failures = 2
 	AND last_error LIKE 'the worker ended%'", 'that counts as a failure');
 wait_for_warmer('columns', 'runs = 4', 'and others run');
 
+# ---- SIGTERM and SIGKILL ----
+
+sub launcher
+{
+	return sql("SELECT pid FROM pg_stat_activity
+		WHERE backend_type = 'cachex launcher'");
+}
+
+my $first = launcher();
+kill 'TERM', $first;
+wait_for("SELECT count(*) = 1 FROM pg_stat_activity
+	WHERE backend_type = 'cachex launcher' AND pid <> $first",
+	'the launcher comes back');
+sql("SELECT cachex.warm('c', '{columns}')");
+wait_for_warmer('columns', 'runs = 5', 'and does its work');
+
+sql("SELECT cachex.warm('c', '{slow}')");
+wait_for_warmer('slow', 'running', 'a run is under way');
+$victim = sql("SELECT pid FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer' AND query LIKE '%pg_sleep%'");
+kill 'KILL', $victim;
+wait_for_warmer('columns', 'runs = 6 AND warmed',
+	'warmers run after the worker was killed');
+wait_for_warmer('slow', "failures = 3 AND last_error LIKE 'the worker ended%'",
+	'and the run counts as failed');
+wait_for("SELECT cachex.get('c', 'tagged') = '2'", 'entries are there again');
+wait_for_warmer('slow', 'running', 'it is tried again');
+
 # ---- nothing to do, nobody connected ----
 
 sql("SELECT cachex.drop_warmer('c', 'slow')");
+sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer'");
 wait_for($none_running, 'no worker without work');
 is(sql("SELECT count(*) FROM pg_stat_activity
 		WHERE backend_type LIKE 'cachex%' AND datname IS NOT NULL"),
 	'0', 'nobody is connected to a database');
+wait_for("SELECT sum(numbackends) = 1 FROM pg_stat_database
+	WHERE datid <> 0", 'and the database has one backend, this one');
 
 # ---- databases ----
 
@@ -157,13 +189,20 @@ ok($node->poll_query_until('other', "SELECT cachex.get('c', 'k') = '1'"),
 	'warmers run in another database');
 $node->append_conf('postgresql.conf', "cachex.databases = 'postgres'");
 $node->restart;
-wait_for_warmer('columns', 'runs = 5', 'a database that is named is served');
+wait_for_warmer('columns', 'runs = 7', 'a database that is named is served');
 my ($status, $out, $err) = $node->psql('other',
 	"SELECT cachex.warm('c')");
 like($err, qr/warmers do not run in this database/, 'another says that it is not');
 wait_for($none_running, 'all is done');
 is($node->safe_psql('other', 'SELECT runs FROM cachex.warmers'), '1',
 	'and is left alone');
+
+# without a restart
+$node->append_conf('postgresql.conf', "cachex.databases = 'other'");
+$node->reload;
+ok($node->poll_query_until('other',
+		"SELECT runs = 2 AND warmed FROM cachex.warmers"),
+	'it is served as soon as the configuration is read again');
 
 # ---- the cache goes ----
 
