@@ -352,10 +352,16 @@ announce(const CxFetch *f, const CxCollector *collector)
 void
 cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 {
-	int			cache = f->ask.cache->number;
-	bool		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+	int			cache = -1;
+	bool		keep = false;
 	CxCollector *volatile collector = NULL;
 
+	/* it may have been dropped while this call waited */
+	if (cx_fetch_find_cache_again(f))
+	{
+		cache = f->ask.cache->number;
+		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+	}
 	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();
 	{

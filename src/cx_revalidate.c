@@ -50,6 +50,20 @@ run_value(void *arg)
 	cx_compute_value(r->f, r->loaded);
 }
 
+/* Runs it, if it is the caller's turn; false: there is no new answer. */
+static bool
+refresh(Refresh *r, void (*run) (void *arg))
+{
+	bool		done;
+
+	if (!is_own_turn(r->f))
+		return false;
+	done = cx_try(run, r, cx_try_tolerates_all);
+	/* the claim is older than the subtransaction, and may have survived it */
+	cx_flight_release(&r->f->claim);
+	return done;
+}
+
 /*
  * Has the value refreshed; true: by the caller himself, and loaded is what he
  * gets.  False: what he has been served remains his answer.
@@ -59,7 +73,7 @@ cx_revalidate_value(CxFetch *f, CxLoaded *loaded)
 {
 	Refresh		r = {f, loaded};
 
-	return is_own_turn(f) && cx_try(run_value, &r, cx_try_tolerates_all);
+	return refresh(&r, run_value);
 }
 
 static void
@@ -76,6 +90,5 @@ cx_revalidate_rows(CxFetch *f, CxCheckColumns check, void *arg)
 {
 	Refresh		r = {f, NULL, NULL, check, arg};
 
-	return is_own_turn(f) && cx_try(run_rows, &r, cx_try_tolerates_all)
-		? r.rows : NULL;
+	return refresh(&r, run_rows) ? r.rows : NULL;
 }

@@ -312,7 +312,7 @@ foreach my $case (
 	my $start = time;
 	is($w->must($sql), $w->{pid}, "$name: he loads for himself");
 	my $took = time - $start;
-	cmp_ok($took, '>=', $after, "$name: after that time");
+	cmp_ok($took, '>=', 0.9 * $after, "$name: after that time");
 	cmp_ok($took, '<', $after + 1, sprintf('%s: not long after it, %.3f s', $name, $took));
 	is(stat_of('c', 'loads, loads_deduped'), '1|0', "$name: is counted");
 	is(stat_of('c', $after ? 'wait_ms >= 900.0 * ' . $after : 'wait_ms = 0'), 't', "$name: his wait too");
@@ -407,15 +407,15 @@ does_not_wait('who has written in a savepoint', $fetch, $fetch,
 $ctl->must(q{CREATE FUNCTION nest(mine text, other text) RETURNS text VOLATILE LANGUAGE plpgsql AS $$
 	DECLARE
 		depth int := coalesce(nullif(current_setting('test.depth', true), ''), '0')::int;
-		inner text := '-';
+		theirs text := '-';
 	BEGIN
 		PERFORM x FROM gate;
 		IF depth < 2 THEN
 			PERFORM set_config('test.depth', (depth + 1)::text, false);
-			inner := cachex.fetch('c', other, format('SELECT nest(%L, %L)', other, mine)) #>> '{}';
+			theirs := cachex.fetch('c', other, format('SELECT nest(%L, %L)', other, mine)) #>> '{}';
 		END IF;
 		PERFORM set_config('test.depth', depth::text, false);
-		RETURN mine || inner;
+		RETURN mine || theirs;
 	END $$});
 foreach my $case ([ 'each other\'s key', 'k1', 'k2' ], [ 'their own key', 'k1', 'k1' ])
 {
@@ -473,7 +473,7 @@ foreach my $late (0, 1)
 	ok($d->is_waiting, 'whom they passed waits on');
 	$w->must('COMMIT');
 	$d->receive;
-	is($d->error, '', 'and is done after the commit');
+	unlike($d->error, qr/ERROR/, 'and is done after the commit');
 	close_all($w, $d, $o);
 }
 
