@@ -256,26 +256,47 @@ look_again(CxFetch *f, CxHit *hit)
 	return status;
 }
 
-/* Waits for who loads the key; false: the caller loads for himself. */
+/*
+ * Waits for who loads the key, and to_claim for the claim too; false: the
+ * caller loads for himself.
+ */
 static bool
-wait_for_load(CxFetch *f, TimestampTz deadline)
+wait_for_load(CxFetch *f, TimestampTz deadline, bool to_claim)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	uint64		id = f->ask.ident.id;
+	int			ms = (int) Min((deadline - start) / 1000 + 1, INT_MAX);
 	bool		over;
 
-	if (start >= deadline || !cx_flight_may_wait(id, f->loader))
+	if (start >= deadline || cx_flight_is_alone(id, f->loader, start) ||
+		!cx_flight_may_wait(id, f->loader))
 		return false;
-	over = cx_flight_wait(id, (int) ((deadline - start) / 1000) + 1);
+	over = to_claim
+		? cx_flight_wait_to_claim(&f->claim, id, f->loader, ms)
+		: cx_flight_wait(id, ms);
 	f->ask.now = GetCurrentTimestamp();
 	/* so that the next ones do not wait as long for nothing */
-	if (!over)
+	if (!over && f->ask.now >= deadline)
 		cx_flight_leave_alone(id, f->loader, f->ask.now);
 	if (!cx_fetch_find_cache_again(f) || !cx_catalog_usable(f->ask.cache))
+	{
+		cx_flight_release(&f->claim);
 		return false;
+	}
 	cx_counters_add(f->ask.cache->number, CX_WAIT_US,
 					(uint64) Max(f->ask.now - start, 0));
 	return over;
+}
+
+/* With the claim: the last one may have finished just before. */
+static CxStatus
+look_and_keep_claim(CxFetch *f, CxHit *hit, bool keep)
+{
+	CxStatus	status = look_again(f, hit);
+
+	if (status != CX_MISS || !keep)
+		cx_flight_release(&f->claim);
+	return status;
 }
 
 /*
@@ -289,6 +310,7 @@ join(CxFetch *f, CxHit *hit)
 	uint64		id = f->ask.ident.id;
 	CxStatus	status = CX_MISS;
 	TimestampTz deadline;
+	uint64		claims;
 
 	if (f->mode == CX_FETCH_BYPASS || f->query == NULL || !f->ask.usable ||
 		f->alone || cx_guc_load_timeout == 0 ||
@@ -296,23 +318,18 @@ join(CxFetch *f, CxHit *hit)
 		cx_flight_is_alone(id, f->loader, f->ask.now))
 		return CX_MISS;
 	deadline = TimestampTzPlusMilliseconds(f->ask.now, cx_guc_load_timeout);
-	for (int i = 0; status == CX_MISS && !f->claim.held; i++)
-	{
-		if (cx_flight_claim(&f->claim, id, f->loader))
-		{
-			/* the last one may have finished just before */
-			if (f->mode == CX_FETCH_NORMAL)
-				status = look_again(f, hit);
-			if (status == CX_MISS)
-				break;
-			cx_flight_release(&f->claim);
-		}
-		else if (f->mode == CX_FETCH_NORMAL && i < MAX_WAITS &&
-				 wait_for_load(f, deadline))
-			status = look_again(f, hit);
-		else
-			break;
-	}
+	claims = cx_flight_claims(id);
+	if (cx_flight_claim(&f->claim, id, f->loader))
+		return f->mode == CX_FETCH_NORMAL
+			? look_and_keep_claim(f, hit, true) : CX_MISS;
+	if (f->mode == CX_FETCH_NORMAL && wait_for_load(f, deadline, false))
+		status = look_again(f, hit);
+	else
+		return CX_MISS;
+	/* so many loads that were of no use to him: the next ones are not, too */
+	if (status == CX_MISS && wait_for_load(f, deadline, true))
+		status = look_and_keep_claim(f, hit,
+									 cx_flight_claims(id) - claims <= MAX_WAITS);
 	return status;
 }
 
@@ -380,10 +397,16 @@ announce(const CxFetch *f, const CxCollector *collector)
 void
 cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 {
-	int			cache = f->ask.cache->number;
-	bool		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+	int			cache = -1;
+	bool		keep = false;
 	CxCollector *volatile collector = NULL;
 
+	/* it may have been dropped while this call waited */
+	if (cx_fetch_find_cache_again(f))
+	{
+		cache = f->ask.cache->number;
+		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+	}
 	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();
 	{

@@ -5,17 +5,19 @@
  *
  * A claim is a heavyweight advisory lock of its own kind (the fourth field is
  * 5; users' have 1 or 2) in mode Exclusive, and who waits asks for it in mode
- * Share, so that all of them go on at once.  So a claim ends with an error, a
- * cancel, a transaction or a process like any other lock, pg_locks shows who
- * waits for whom, and the deadlock detector sees the wait.  Its errors, like
- * those of lock_timeout, do not become the caller's: he loads for himself.
+ * Share, so that all of them go on at once.  Those who then find nothing queue
+ * for the claim itself, so that one of them loads next.  So a claim ends with
+ * an error, a cancel, a transaction or a process like any other lock, pg_locks
+ * shows who waits for whom, and the deadlock detector sees the wait.  Its
+ * errors, like those of lock_timeout, do not become the caller's: he loads for
+ * himself.
  *
  * Nobody waits who holds a claim, or whose transaction has written.
  *
- * Beside the locks stand two small tables without any, of hints: which loader
- * the last claim of an identity was for, since it is of no use to wait for
- * another one; and for what waiting has been in vain, so that for some
- * seconds nobody does.  A hint that is lost costs a wait, or a load.
+ * Beside the locks stand small tables without any, of hints: which loader the
+ * claim of an identity is for, since it is of no use to wait for another one;
+ * how many claims there were; and for what waiting has been in vain, so that
+ * for some seconds nobody does.  A hint that is lost costs a wait, or a load.
  *
  * Locking: none of cachex's.
  */
@@ -42,7 +44,8 @@
 
 typedef struct Flights
 {
-	pg_atomic_uint64 loader[HINTS]; /* of the last claim; by identity */
+	pg_atomic_uint64 loader[HINTS]; /* of the claim, 0 = none; by identity */
+	pg_atomic_uint64 claims[HINTS]; /* how many there were; by identity */
 	pg_atomic_uint64 alone[HINTS];	/* what is loaded alone, until when */
 } Flights;
 
@@ -65,6 +68,7 @@ cx_flight_init(void *memory)
 	for (int i = 0; i < HINTS; i++)
 	{
 		pg_atomic_init_u64(&flights->loader[i], 0);
+		pg_atomic_init_u64(&flights->claims[i], 0);
 		pg_atomic_init_u64(&flights->alone[i], 0);
 	}
 }
@@ -138,6 +142,18 @@ remember(uint64 id)
 		held[nheld++] = id;
 }
 
+/* Notes a claim that this session has got. */
+static void
+take(CxClaim *claim, uint64 id, uint64 loader, ResourceOwner owner)
+{
+	claim->held = true;
+	claim->id = id;
+	claim->owner = owner;
+	remember(id);
+	pg_atomic_write_u64(&flights->loader[id % HINTS], loader);
+	pg_atomic_fetch_add_u64(&flights->claims[id % HINTS], 1);
+}
+
 /*
  * Claims an identity for a loader; false: somebody has it, this session
  * included, or the lock table is full.  Never waits.
@@ -151,12 +167,15 @@ cx_flight_claim(CxClaim *claim, uint64 id, uint64 loader)
 	if (nheld == MAX_HELD || is_held(id) ||
 		cx_compat_try_lock(&tag, ExclusiveLock) == LOCKACQUIRE_NOT_AVAIL)
 		return false;
-	claim->held = true;
-	claim->id = id;
-	claim->owner = CurrentResourceOwner;
-	remember(id);
-	pg_atomic_write_u64(&flights->loader[id % HINTS], loader);
+	take(claim, id, loader, CurrentResourceOwner);
 	return true;
+}
+
+/* How often an identity has been claimed; only the difference says something. */
+uint64
+cx_flight_claims(uint64 id)
+{
+	return pg_atomic_read_u64(&flights->claims[id % HINTS]);
 }
 
 /* Ends a claim, if it is held; also after an error. */
@@ -179,6 +198,8 @@ cx_flight_release(CxClaim *claim)
 	}
 	if (!is_held(claim->id))
 		return;
+	/* the next one may be for another loader */
+	pg_atomic_write_u64(&flights->loader[claim->id % HINTS], 0);
 	tag = tag_of(claim->id);
 	CurrentResourceOwner = claim->owner;
 	LockRelease(&tag, ExclusiveLock, false);
@@ -199,11 +220,16 @@ cx_flight_is_loading(uint64 id)
 
 /* ---- waiting ---- */
 
-/* Whether this session may wait for who has claimed the identity. */
+/*
+ * Whether this session may wait for who has claimed the identity.  Without a
+ * hint he may just have got the claim.
+ */
 bool
 cx_flight_may_wait(uint64 id, uint64 loader)
 {
-	if (pg_atomic_read_u64(&flights->loader[id % HINTS]) != loader ||
+	uint64		hint = pg_atomic_read_u64(&flights->loader[id % HINTS]);
+
+	if ((hint != loader && hint != 0) ||
 		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		IsInParallelMode())
 		return false;
@@ -218,13 +244,14 @@ cx_flight_may_wait(uint64 id, uint64 loader)
 typedef struct Wait
 {
 	uint64		id;
+	LOCKMODE	mode;
 	int			timeout_ms;
-	bool		shared;
+	bool		granted;
 } Wait;
 
-/* Asks for the claim in mode Share, and gives it back. */
+/* Asks for the lock; one in mode Share is given back. */
 static void
-share(void *arg)
+acquire(void *arg)
 {
 	Wait	   *wait = arg;
 	LOCKTAG		tag = tag_of(wait->id);
@@ -234,14 +261,14 @@ share(void *arg)
 	{
 		LockTimeout = lock_timeout > 0 ? Min(lock_timeout, wait->timeout_ms)
 			: wait->timeout_ms;
-		wait->shared = cx_compat_lock(&tag, ShareLock) != LOCKACQUIRE_NOT_AVAIL;
+		wait->granted = cx_compat_lock(&tag, wait->mode) != LOCKACQUIRE_NOT_AVAIL;
 	}
 	PG_FINALLY();
 	{
 		LockTimeout = lock_timeout;
 	}
 	PG_END_TRY();
-	if (wait->shared)
+	if (wait->granted && wait->mode == ShareLock)
 		LockRelease(&tag, ShareLock, false);
 }
 
@@ -260,7 +287,21 @@ tolerates(int sqlerrcode)
 bool
 cx_flight_wait(uint64 id, int timeout_ms)
 {
-	Wait		wait = {id, timeout_ms, false};
+	Wait		wait = {id, ShareLock, timeout_ms, false};
 
-	return cx_try(share, &wait, tolerates) && wait.shared;
+	return cx_try(acquire, &wait, tolerates) && wait.granted;
+}
+
+/* The same, and claims it then. */
+bool
+cx_flight_wait_to_claim(CxClaim *claim, uint64 id, uint64 loader,
+						int timeout_ms)
+{
+	Wait		wait = {id, ExclusiveLock, timeout_ms, false};
+
+	if (!cx_try(acquire, &wait, tolerates) || !wait.granted)
+		return false;
+	/* a subtransaction leaves its locks to the one that it was part of */
+	take(claim, id, loader, CurTransactionResourceOwner);
+	return true;
 }

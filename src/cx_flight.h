@@ -25,6 +25,9 @@ extern bool cx_flight_claim(CxClaim *claim, uint64 id, uint64 loader);
 extern void cx_flight_release(CxClaim *claim);
 extern bool cx_flight_may_wait(uint64 id, uint64 loader);
 extern bool cx_flight_wait(uint64 id, int timeout_ms);
+extern bool cx_flight_wait_to_claim(CxClaim *claim, uint64 id, uint64 loader,
+									int timeout_ms);
+extern uint64 cx_flight_claims(uint64 id);
 extern bool cx_flight_is_loading(uint64 id);
 
 #endif							/* CX_FLIGHT_H */

@@ -79,23 +79,26 @@ is_own_turn(CxFetch *f)
 	return true;
 }
 
-/* Refreshes; false: an error, which is not the caller's. */
-static bool
-refresh(CxFetch *f, void (*run) (void *), Refresh *r)
-{
-	bool		done = cx_try(run, r, cx_try_tolerates_all);
-
-	/* an error behind the loader has left the claim */
-	cx_flight_release(&f->claim);
-	return done;
-}
-
 static void
 run_value(void *arg)
 {
 	Refresh    *r = arg;
 
 	cx_compute_value(r->f, r->loaded);
+}
+
+/* Runs it, if it is the caller's turn; false: there is no new answer. */
+static bool
+refresh(Refresh *r, void (*run) (void *arg))
+{
+	bool		done;
+
+	if (!is_own_turn(r->f))
+		return false;
+	done = cx_try(run, r, cx_try_tolerates_all);
+	/* the claim is older than the subtransaction, and may have survived it */
+	cx_flight_release(&r->f->claim);
+	return done;
 }
 
 /*
@@ -107,7 +110,7 @@ cx_revalidate_value(CxFetch *f, CxLoaded *loaded)
 {
 	Refresh		r = {f, loaded};
 
-	return is_own_turn(f) && refresh(f, run_value, &r);
+	return refresh(&r, run_value);
 }
 
 static void
@@ -124,5 +127,5 @@ cx_revalidate_rows(CxFetch *f, CxCheckColumns check, void *arg)
 {
 	Refresh		r = {f, NULL, NULL, check, arg};
 
-	return is_own_turn(f) && refresh(f, run_rows, &r) ? r.rows : NULL;
+	return refresh(&r, run_rows) ? r.rows : NULL;
 }
