@@ -215,6 +215,17 @@ is(loads() - $before, 1, 'without a load');
 $s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
 is($s->must("SELECT cachex.get('c', 'k')"), $pid,
 	'the next one finds the worker there');
+$s->must("SET app.tenant = '1'");
+$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
+is($s->must("SELECT cachex.get('c', 'k')"), $pid, 'with a setting of an application');
+$s->must("SET app.tenant = '2'");
+$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
+is($s->must("SELECT cachex.get('c', 'k')"), $pid, 'and another value of it');
+$s->close;
+$s = session($node);
+$s->must(sprintf($wait, q{SELECT current_setting('app.tenant', true) IS NULL AS value}));
+is($s->must("SELECT cachex.get('c', 'k')"), 'true',
+	'but without it another worker comes');
 $s->query(sprintf($wait, 'SELECT 1 / 0 AS value'));
 like($s->error, qr/ERROR: +could not refresh key "k" of cache "c": division by zero/,
 	'an error is passed on');
