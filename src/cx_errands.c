@@ -9,8 +9,9 @@
  * when somebody asks for a visit, and the next one begins with the warmers.
  *
  * A setting of an application stays in the process that it was ever set in, if
- * only as an empty string.  Such a process is no longer like a new session,
- * and leaves to another what comes next.
+ * only as an empty string.  Such a process is no longer like a new session: it
+ * goes on with requests that name the same settings, and leaves to another
+ * what does not.
  *
  * Locking: none on entry or return of any function.
  */
@@ -43,6 +44,7 @@ static StringInfoData defaults;
 static int	placeholders;		/* at the beginning */
 
 static TimestampTz last_request = 0;
+static bool unfit = false;		/* for a request, which another has to run */
 
 /*
  * Called once, when the worker has connected and has the settings that the
@@ -64,12 +66,19 @@ cx_errands_begin(void)
 static bool
 is_worn(void)
 {
-	return ConfigReloadPending || cx_settings_placeholders() != placeholders;
+	return cx_settings_placeholders() != placeholders;
+}
+
+/* Whether another process has to do the rest. */
+static bool
+is_to_leave(void)
+{
+	return unfit || ConfigReloadPending;
 }
 
 /* ---- requests ---- */
 
-/* Takes and runs a request; false: there is none. */
+/* Takes and runs a request; false: there is none, or none for this process. */
 static bool
 serve_one(void)
 {
@@ -78,6 +87,12 @@ serve_one(void)
 
 	if (!cx_requests_take(MyDatabaseId, &r, &ticket))
 		return false;
+	if (is_worn() && !cx_settings_cover(r.settings, r.settings_len))
+	{
+		cx_requests_give_back(ticket);
+		unfit = true;
+		return false;
+	}
 	cx_requests_done(ticket, cx_refresh_run(&r));
 	return true;
 }
@@ -86,7 +101,7 @@ serve_one(void)
 static void
 serve(MemoryContext context)
 {
-	while (!is_worn() && serve_one())
+	while (!is_to_leave() && serve_one())
 	{
 		last_request = GetCurrentTimestamp();
 		MemoryContextReset(context);
@@ -165,7 +180,7 @@ cx_errands_run(void)
 
 	MemoryContextSwitchTo(context);
 	note(cx_jobs_adopt, context);
-	while (more && !is_worn() &&
+	while (more && !is_to_leave() &&
 		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), JOBS_MS))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -212,15 +227,16 @@ cx_errands_linger(TimestampTz next)
 		serve(context);
 		until = TimestampTzPlusMilliseconds(last_request, LINGER_MS);
 		until = Min(until, next);
-		if (asked || is_worn() || GetCurrentTimestamp() >= until)
+		if (asked || is_to_leave() || GetCurrentTimestamp() >= until)
 			break;
 		doze(until);
 	} while (true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	if (is_worn() && (cx_requests_waiting(MyDatabaseId) ||
-					  next <= TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														  SOON_MS)))
+	if ((is_worn() || is_to_leave()) &&
+		(cx_requests_waiting(MyDatabaseId) ||
+		 next <= TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+											 SOON_MS)))
 		return AT_ONCE;
 	return next;
 }

@@ -500,6 +500,19 @@ cx_requests_waiting(Oid db)
 	return waiting;
 }
 
+/* Leaves a request that was taken to another worker. */
+void
+cx_requests_give_back(uint64 ticket)
+{
+	Slot	   *s;
+
+	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
+	s = find_ticket_locked(ticket);
+	if (s && s->state == RUNNING && s->pid == MyProcPid)
+		set_state_locked(s, QUEUED);
+	LWLockRelease(requests->lock);
+}
+
 /*
  * Ends a request that was taken; message says why it failed, or is NULL.  One
  * that was given up meanwhile is somebody else's.

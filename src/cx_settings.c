@@ -326,3 +326,27 @@ cx_settings_placeholders(void)
 		count += (all[i]->flags & GUC_CUSTOM_PLACEHOLDER) != 0;
 	return count;
 }
+
+/* Whether settings that cx_settings_write has written name all of those. */
+bool
+cx_settings_cover(const char *settings, Size len)
+{
+	int			n;
+	struct config_generic **all = cx_compat_all_settings(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const char *name = settings;
+
+		if ((all[i]->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
+			continue;
+		while (name < settings + len && strcmp(name, all[i]->name) != 0)
+		{
+			name += strlen(name) + 1;
+			name += strlen(name) + 1;
+		}
+		if (name >= settings + len)
+			return false;
+	}
+	return true;
+}

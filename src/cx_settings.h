@@ -16,5 +16,6 @@ extern void cx_settings_write(StringInfo out);
 extern bool cx_settings_counts(const char *name);
 extern void cx_settings_apply(const char *settings, Size len);
 extern int	cx_settings_placeholders(void);
+extern bool cx_settings_cover(const char *settings, Size len);
 
 #endif							/* CX_SETTINGS_H */
