@@ -341,6 +341,16 @@ like(restart(), qr/is not used: it cannot be removed$/, 'it can be neither put i
 ok(!-e "$file.tmp", 'nothing is left');
 rmdir $file or die;
 
+$node->safe_psql('postgres', q{SELECT cachex.put('c', 'k', '1')});
+$node->stop;
+PostgreSQL::Test::Utils::append_to_file($node->data_dir . '/standby.signal', '');
+$node->start;
+is(one($node, q{SELECT restored, restore_failure, pg_is_in_recovery() FROM cachex.memory()}),
+	'0|the server is to be a standby or a restored backup|t', 'a standby');
+$node->promote;
+$node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'still in recovery';
+is(one($node, q{SELECT cachex.get('c', 'k') IS NULL}), 't', 'a standby: nothing comes back after its promotion');
+
 # a copy of the data directory
 $other->start;
 $other->stop;
