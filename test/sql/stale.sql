@@ -281,6 +281,21 @@ CALL ended_by($$SELECT cachex.invalidate('st', 'k')$$);
 CALL ended_by($$UPDATE src SET n = n$$, 'ex');
 CALL ended_by($$SELECT cachex.clear('st')$$);
 CALL ended_by($$SELECT cachex.clear()$$);
+-- whether or not the sweeper was there before
+CREATE PROCEDURE clear_many() LANGUAGE plpgsql AS $$
+DECLARE
+	keys text[] := (SELECT array_agg('many ' || i) FROM generate_series(1, 20000) AS i);
+	before bigint;
+BEGIN
+	PERFORM cachex.fetch_many('st', keys, 'SELECT k AS key, 1 AS value FROM unnest($1) AS k', ttl => '1 us');
+	COMMIT;
+	before := (SELECT count(cachex.get('st', k)) FROM unnest(keys) AS k);
+	PERFORM cachex.clear('st');
+	COMMIT;
+	RAISE NOTICE 'of % a clear leaves %', before, (SELECT count(cachex.get('st', k)) FROM unnest(keys) AS k);
+END $$;
+CALL clear_many();
+DROP PROCEDURE clear_many;
 CALL ended_by($$SELECT cachex.drop_cache('st'), cachex.create_cache('st', stale_for => '1 hour', consistency => 'ttl')$$);
 CALL ended_by($$SELECT cachex.alter_cache('st', '{"version": 1}')$$);
 CALL ended_by($$ALTER TABLE src ADD COLUMN x int$$);
