@@ -226,6 +226,27 @@ was_unserved_locked(uint64 id)
 	return false;
 }
 
+/* Whether such a request failed so lately that it would fail again. */
+static bool
+has_failed_lately(uint64 id)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		failed = false;
+
+	LWLockAcquire(requests->lock, LW_SHARED);
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (s->id == id && s->db == MyDatabaseId && s->state == DONE &&
+			s->failed && !TimestampDifferenceExceeds(s->since, now,
+													 cx_guc_retry_pause))
+			failed = true;
+	}
+	LWLockRelease(requests->lock);
+	return failed;
+}
+
 static CxRequested
 queue(uint64 id, const CxParcel *data, Size len, uint64 *ticket, bool *running)
 {
@@ -356,7 +377,7 @@ cx_refresh_ask(const CxFetch *f)
 	CxRefresh	r;
 
 	/* most ask for what has been asked for */
-	if (is_pending(id, &ticket, &running))
+	if (is_pending(id, &ticket, &running) || has_failed_lately(id))
 		return CX_REQUEST_PENDING;
 	cx_requests_of_fetch(f, &r);
 	return cx_requests_put(id, &r);

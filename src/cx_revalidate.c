@@ -98,6 +98,10 @@ refresh(Refresh *r, void (*run) (void *arg))
 	done = cx_try(run, r, cx_try_tolerates_all);
 	/* the claim is older than the subtransaction, and may have survived it */
 	cx_flight_release(&r->f->claim);
+	/* not again with every reader */
+	if (!done)
+		cx_flight_leave_alone(r->f->ask.ident.id, r->f->loader,
+							  GetCurrentTimestamp());
 	return done;
 }
 
