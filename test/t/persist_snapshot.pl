@@ -424,6 +424,7 @@ is(start_with($good . $good), $damaged, 'twice');
 
 # heads of blocks, the file's header, caches, and all over
 srand(1);
+@bad = ();
 foreach my $n (0, 4, 8, 16, 20, 24, 28, 40, 131072 + 24, 131072 + 40, $size - 24, $size - 1,
 	map { int(rand($size)) } 1 .. 12)
 {
@@ -461,6 +462,7 @@ is(with_checksums($good) eq $good, 1, 'the checksum is CRC32C');
 # where the entries begin, after two caches
 my $keys = index($good, 'k300');
 my %seen;
+@bad = ();
 for my $n (1 .. 24)
 {
 	my $content = $good;
