@@ -203,7 +203,7 @@ is($s->must("SELECT cachex.get('c', 'k')"), '"7"', 'and is there');
 
 # ---- waiting ----
 
-my $wait = q{SELECT cachex.refresh('c', 'k', wait => true, query => '%s')};
+my $wait = q{SELECT cachex.refresh('c', 'k', wait => true, query => $q$%s$q$)};
 my $before = loads();
 is($s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value')), '',
 	'waiting returns no number');
