@@ -19,6 +19,7 @@
 #include "cx_fingerprint.h"
 #include "cx_put.h"
 #include "cx_read.h"
+#include "cx_tier.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
 #define ERRCODE_CACHE_MISS MAKE_SQLSTATE('C', 'X', '0', '0', '1')
@@ -94,10 +95,11 @@ cx_fetch_begin(CxFetch *f)
 	f->loader = 0;
 	if (f->function)
 		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
-										  NULL);
+										  NULL, f->ask.cache->loader_seed);
 	else if (f->query)
 		f->loader = cx_fingerprint_loader(f->query, f->query_len,
-										  f->params);
+										  f->params,
+										  f->ask.cache->loader_seed);
 	f->loader = hash_combine64(f->loader, f->type);
 }
 
@@ -151,8 +153,12 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 			status = CX_MISS;
 		}
 	}
-	cx_read_count(&f->ask, status, hit);
-	if (status != CX_HIT && status != CX_NEGATIVE)
+	if (status == CX_DEAD)
+		status = CX_MISS;
+	if (status != CX_MISS || f->mode == CX_FETCH_REFRESH ||
+		(status = cx_tier_lookup(&f->ask, f->loader, false, hit)) == CX_MISS)
+		cx_read_count(&f->ask, status, hit);
+	if (status == CX_MISS)
 		return false;
 	if (cx_collect_is_active())
 		cx_collect_cached(&hit->reads, hit->reads.exact &&

@@ -33,6 +33,7 @@
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
+#include "cx_tier_write.h"
 #include "cx_validate.h"
 
 PG_FUNCTION_INFO_V1(cachex_create_cache);
@@ -495,6 +496,12 @@ row_string(HeapTuple tuple, TupleDesc desc, const char *column)
 	return SPI_getvalue(tuple, desc, SPI_fnumber(desc, column));
 }
 
+static bool
+has_table(HeapTuple tuple, TupleDesc desc)
+{
+	return strcmp(row_string(tuple, desc, "persist"), "table") == 0;
+}
+
 /* A row changed: new limits hold from the commit on. */
 static void
 row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
@@ -513,8 +520,11 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
 							 row_bigint(old, desc, "id", 0), NULL);
 	/* what one kind of cache keeps is no answer in the other */
+	if (has_table(old, desc) != has_table(new, desc))
+		cx_cache_clear_stored(name);
 	if (strcmp(row_string(old, desc, "consistency"),
 			   row_string(new, desc, "consistency")) != 0 ||
+		has_table(old, desc) != has_table(new, desc) ||
 		strcmp(row_string(old, desc, "version"),
 			   row_string(new, desc, "version")) != 0)
 	{
@@ -540,11 +550,19 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event))
 		cx_cache_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
+	{
+		if (has_table(t->tg_trigtuple, desc))
+			cx_tier_define();
 		cx_cache_row_changed(CX_OP_ROW_ADDED,
 							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+	}
 	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
+	{
+		if (has_table(t->tg_trigtuple, desc))
+			cx_cache_clear_stored(row_string(t->tg_trigtuple, desc, "name"));
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
 							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL);
+	}
 	else
 		row_changed(t->tg_trigtuple, t->tg_newtuple, desc);
 	CacheInvalidateRelcache(t->tg_relation);

@@ -29,6 +29,7 @@
 #include "cx_rels.h"
 #include "cx_shmem.h"
 #include "cx_store.h"
+#include "cx_tier_queue.h"
 #include "cx_wake.h"
 
 /* Bytes of the smallest entry: one chunk and its slot. */
@@ -66,6 +67,7 @@ static const struct
 	{"cachex_arena", 1},
 	{"cachex_registry", 1},
 	{"cachex_launcher", 1},
+	{"cachex_tier", 1},
 };
 
 static Size
@@ -90,6 +92,18 @@ static void
 launcher_init(const Plan *plan, void *memory)
 {
 	cx_launcher_init(memory);
+}
+
+static Size
+tier_size(const Plan *plan)
+{
+	return cx_tier_queue_size();
+}
+
+static void
+tier_init(const Plan *plan, void *memory)
+{
+	cx_tier_queue_init(memory);
 }
 
 static Size
@@ -217,6 +231,7 @@ static const Module modules[] =
 {
 	{wake_size, wake_init},
 	{launcher_size, launcher_init},
+	{tier_size, tier_init},
 	{registry_size, registry_init},
 	{counters_size, counters_init},
 	{policy_size, policy_init},

@@ -75,6 +75,13 @@ bucket_number(uint32 hash)
 	return (uint32) (((uint64) hash * store->nbuckets) >> 32);
 }
 
+/* The bucket of an identity. */
+uint32
+cx_store_bucket(uint64 id)
+{
+	return bucket_number((uint32) id);
+}
+
 static inline LWLock *
 lock_of_bucket(uint32 bucket)
 {
@@ -162,6 +169,7 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 	CxSlot	   *slot = cx_slot(n);
 	CxCursor	c = hit->entry.tags;
 
+	hit->copy = NULL;
 	hit->gen = slot->gen;
 	hit->expires = slot->expires;
 	hit->charge = slot->charge;
@@ -284,6 +292,12 @@ cx_store_value(const CxHit *hit, char *to)
 {
 	CxCursor	c;
 
+	if (hit->copy)
+	{
+		if (hit->entry.value_len > 0)
+			memcpy(to, hit->copy->value, hit->entry.value_len);
+		return;
+	}
 	if (hit->pinned == CX_NONE)
 	{
 		memcpy(to, hit->small, hit->entry.value_len);

@@ -53,6 +53,7 @@
 #include "cx_put.h"
 #include "cx_roster.h"
 #include "cx_secure.h"
+#include "cx_tier_visit.h"
 #include "cx_visits.h"
 #include "cx_warmer.h"
 
@@ -578,6 +579,7 @@ void
 cx_warmer_main(Datum main_arg)
 {
 	CxVisit		me;
+	TimestampTz next;
 
 	memcpy(&me, MyBgworkerEntry->bgw_extra, sizeof(me));
 	pqsignal(SIGTERM, die);
@@ -587,6 +589,7 @@ cx_warmer_main(Datum main_arg)
 	BackgroundWorkerInitializeConnectionByOid(me.db, InvalidOid, 0);
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 					PGC_S_OVERRIDE);
-	cx_visits_done(visit());
+	next = visit();
+	cx_visits_done(Min(next, cx_tier_visit()));
 	proc_exit(0);
 }
