@@ -90,12 +90,19 @@ collect_deps(const CxTierNew *new, uint64 *deps)
 }
 
 static void
-insert(Relation rel, CatalogIndexState *state, Datum *v, bool *null)
+insert(const CxTier *tier, Relation rel, CatalogIndexState *state, Datum *v,
+	   bool *null)
 {
 	HeapTuple	tuple = heap_form_tuple(RelationGetDescr(rel), v + 1, null + 1);
 
 	if (*state == NULL)
+	{
+		/* lasts longer than what a single row needs */
+		MemoryContext old = MemoryContextSwitchTo(tier->context);
+
 		*state = CatalogOpenIndexes(rel);
+		MemoryContextSwitchTo(old);
+	}
 	CatalogTupleInsertWithInfo(rel, tuple, *state);
 	heap_freetuple(tuple);
 }
@@ -167,7 +174,7 @@ cx_tier_insert(CxTier *tier, const CxTierNew *new)
 	null[E_VALUE] = entry->isnull;
 	if (!entry->isnull)
 		v[E_VALUE] = bytes_datum(entry->value, entry->value_len);
-	insert(tier->entries, &tier->entries_state, v, null);
+	insert(tier, tier->entries, &tier->entries_state, v, null);
 }
 
 /*
@@ -186,7 +193,7 @@ cx_tier_record(CxTier *tier, uint64 dep, const char *pattern, bool late)
 	null[R_PATTERN] = pattern == NULL;
 	if (pattern)
 		v[R_PATTERN] = CStringGetTextDatum(pattern);
-	insert(tier->records, &tier->records_state, v, null);
+	insert(tier, tier->records, &tier->records_state, v, null);
 }
 
 /* Deletes a row, unless somebody else does or has. Does not wait. */

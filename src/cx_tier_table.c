@@ -104,6 +104,7 @@ cx_tier_open(CxTier *tier, LOCKMODE mode, bool wait)
 
 	memset(tier, 0, sizeof(CxTier));
 	tier->mode = mode;
+	tier->context = CurrentMemoryContext;
 	tier->entries = lock_and_open(cx_catalog_table("stored_entry"), mode, wait);
 	if (tier->entries == NULL)
 		return false;

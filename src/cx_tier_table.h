@@ -20,6 +20,7 @@
 typedef struct CxTier
 {
 	LOCKMODE	mode;
+	MemoryContext context;		/* in which they were opened */
 	Relation	entries;
 	Relation	records;
 	Oid			entries_index;
