@@ -254,6 +254,8 @@ cx_tier_read(CxTier *tier, HeapTuple tuple, CxTierRow *row)
 	memset(entry, 0, offsetof(CxNewEntry, tag_id));
 	entry->metadata = NULL;
 	entry->metadata_len = 0;
+	entry->value = NULL;
+	entry->value_len = 0;
 	row->cache = DatumGetInt64(v[E_CACHE]);
 	row->role = DatumGetObjectId(v[E_ROLE]);
 	row->key = read_bytes(v[E_KEY], &row->key_len);
