@@ -413,7 +413,7 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 		cx_store_drop_one(n);
 	else if (ask->cache->persist == CX_PERSIST_TABLE && !entry->from_table)
 	{
-		CxTierItem	item = {MyDatabaseId, ask->ident.cache, ask->ident.id, gen};
+		CxTierItem	item = {MyDatabaseId, ask->ident.cache, 0, ask->ident.id, gen};
 
 		cx_tier_queue_push(&item);
 	}

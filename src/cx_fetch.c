@@ -20,6 +20,7 @@
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_tier.h"
+#include "cx_tier_write.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
 #define ERRCODE_CACHE_MISS MAKE_SQLSTATE('C', 'X', '0', '0', '1')
@@ -270,6 +271,7 @@ cx_fetch_store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	{
 		if (f->old_gen != 0)
 			cx_cache_discard(&f->ask, f->old_gen);
+		cx_tier_discard(&f->ask);
 		return;
 	}
 	entry.has_loader = true;

@@ -143,7 +143,7 @@ uint64
 cx_key_stable_ident(uint64 stable, const CxIdent *ident)
 {
 	uint64		h = ident->has_scope ? cx_key_stable_scoped(stable, ident)
-		: cx_key_stable_key(stable, ident->key, ident->key_len);
+	: cx_key_stable_key(stable, ident->key, ident->key_len);
 
 	return cx_key_mix(h + (uint64) ident->role * KIND_SCOPE + KIND_TAG);
 }

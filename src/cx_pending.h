@@ -35,8 +35,8 @@ typedef struct CxOp
 	uint16		cache;
 	Oid			cause;			/* the table whose change it is, or invalid */
 	uint32		before;			/* earlier operation with the same id */
-	uint64		stable;			/* as id, for the tables of stored entries;
-								 * 0 = not for them */
+	uint64		stable;			/* as id, for tables of stored entries; 0 =
+								 * not for them */
 	union
 	{
 		struct

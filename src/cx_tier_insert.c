@@ -207,15 +207,19 @@ cx_tier_delete(Relation rel, ItemPointer tid)
 }
 
 /*
- * Deletes the rows of an identity that a snapshot sees, before a newer one is
- * inserted: they are dead already, this keeps them few.
+ * Deletes the rows of an identity that a snapshot sees; fills: only what
+ * loaders have returned.  Before a newer row is inserted that makes them
+ * dead this keeps them few.
  */
 void
-cx_tier_delete_older(CxTier *tier, Snapshot snapshot, uint64 stable_ident)
+cx_tier_delete_older(CxTier *tier, Snapshot snapshot, uint64 stable_ident,
+					 bool fills)
 {
+	TupleDesc	desc = RelationGetDescr(tier->entries);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
+	bool		isnull;
 
 	/* reading here would be a conflict with others who do the same */
 	if (IsolationIsSerializable())
@@ -225,6 +229,10 @@ cx_tier_delete_older(CxTier *tier, Snapshot snapshot, uint64 stable_ident)
 	scan = systable_beginscan(tier->entries, tier->entries_index, true,
 							  snapshot, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		cx_tier_delete(tier->entries, &tuple->t_self);
+	{
+		if (!fills ||
+			!DatumGetBool(heap_getattr(tuple, E_MANUAL, desc, &isnull)))
+			cx_tier_delete(tier->entries, &tuple->t_self);
+	}
 	systable_endscan(scan);
 }

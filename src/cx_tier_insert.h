@@ -24,6 +24,6 @@ extern void cx_tier_record(CxTier *tier, uint64 dep, const char *pattern,
 						   bool late);
 extern void cx_tier_delete(Relation rel, ItemPointer tid);
 extern void cx_tier_delete_older(CxTier *tier, Snapshot snapshot,
-								 uint64 stable_ident);
+								 uint64 stable_ident, bool fills);
 
 #endif							/* CX_TIER_INSERT_H */

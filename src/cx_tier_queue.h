@@ -15,8 +15,10 @@ typedef struct CxTierItem
 {
 	Oid			db;
 	uint16		cache;			/* number in the registry */
+	uint16		tries;			/* in vain */
 	uint64		id;				/* of the identity */
-	uint64		gen;
+	uint64		gen;			/* 0: what a loader has stored is to go, and
+								 * id is that of its rows */
 } CxTierItem;
 
 extern Size cx_tier_queue_size(void);

@@ -43,6 +43,7 @@
 #include "cx_tier_write.h"
 
 #define ITEMS_AT_ONCE	64
+#define MAX_TRIES		3		/* to copy an entry that is there */
 #define BLOCKS_AT_ONCE	256
 #define AGAIN_AFTER_US	USECS_PER_SEC	/* where there was something to copy */
 #define SHARE_OF_TIME	100		/* looking through takes one of so many */
@@ -137,8 +138,18 @@ ask_for(const CxTierItem *item, CxCache *cache, Names *names, CxAsk *ask)
 	return true;
 }
 
+/* Tries once more: a commit that is not yet over may have been in the way. */
+static void
+try_again(const CxTierItem *item)
+{
+	CxTierItem	again = *item;
+
+	if (++again.tries < MAX_TRIES)
+		cx_tier_queue_push(&again);
+}
+
 /* Copies an entry, if it is still there and right. */
-static bool
+static void
 copy_one(CxTier *tier, const CxTierItem *item, Datum seen)
 {
 	CxCache    *cache = cache_of(item->cache);
@@ -148,13 +159,21 @@ copy_one(CxTier *tier, const CxTierItem *item, Datum seen)
 	CxStatus	status;
 	CxAsk		ask;
 
+	if (item->gen == 0)
+	{
+		cx_tier_delete_older(tier, GetActiveSnapshot(), item->id, true);
+		return;
+	}
 	if (cache == NULL || !ask_for(item, cache, names, &ask))
-		return false;
+		return;
 	/* before the look, which finds out whether that has changed since */
 	new.roles = cx_tier_roles(names->role);
 	status = cx_cache_lookup(&ask, true, hit);
 	if (status != CX_HIT && status != CX_NEGATIVE)
-		return false;
+	{
+		try_again(item);
+		return;
+	}
 	cx_put_copy_entry(hit, &new.entry);
 	cx_store_release(hit);
 	new.cache = cache->id;
@@ -162,14 +181,13 @@ copy_one(CxTier *tier, const CxTierItem *item, Datum seen)
 	new.ident = ask.ident;
 	new.seen = seen;
 	cx_tier_delete_older(tier, ask.view.snapshot,
-						 cx_key_stable_ident(new.stable, &new.ident));
+						 cx_key_stable_ident(new.stable, &new.ident), false);
 	cx_tier_insert(tier, &new);
 	cx_counters_add(item->cache, CX_TIER_STORED, 1);
 	if (new.entry.expires != CX_NEVER)
 		cx_tier_queue_clean(MyDatabaseId,
 							Max(new.entry.expires,
 								cx_tier_next_clean(ask.now)));
-	return true;
 }
 
 /*

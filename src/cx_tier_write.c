@@ -194,6 +194,17 @@ cx_tier_own(const CxAsk *ask, bool *is_own)
 	return kept && !is_overtaken(n, kept) ? kept : NULL;
 }
 
+/* A loader says that what it returns is not to be kept: nor is an old value. */
+void
+cx_tier_discard(const CxAsk *ask)
+{
+	CxTierItem	item = {MyDatabaseId, ask->ident.cache, 0,
+	cx_key_stable_ident(ask->cache->stable, &ask->ident), 0};
+
+	if (ask->usable && ask->cache->persist == CX_PERSIST_TABLE)
+		cx_tier_queue_push(&item);
+}
+
 /* The transaction makes a cache persistent, or makes it that no more. */
 void
 cx_tier_define(void)
@@ -350,7 +361,7 @@ write_op(Writing *w, uint32 n)
 		!w->has_table[op->cache])
 		return;
 	if (op->kind == CX_OP_WRITE)
-		cx_tier_delete_older(&w->tier, GetActiveSnapshot(), op->stable);
+		cx_tier_delete_older(&w->tier, GetActiveSnapshot(), op->stable, false);
 	cx_tier_record(&w->tier, op->stable,
 				   op->kind == CX_OP_LIKE ? op->u.like.pattern : NULL, w->late);
 	recorded = true;
@@ -454,7 +465,7 @@ cx_tier_late(void)
 void
 cx_tier_published(const CxOp *op, uint64 gen)
 {
-	CxTierItem	item = {MyDatabaseId, op->cache, op->id, gen};
+	CxTierItem	item = {MyDatabaseId, op->cache, 0, op->id, gen};
 
 	if (op->u.write.deferred)
 		cx_tier_queue_push(&item);

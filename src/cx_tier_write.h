@@ -21,6 +21,7 @@ extern CxTierBase *cx_tier_base(const CxAsk *ask);
 extern CxTierNew *cx_tier_keep(const CxAsk *ask, const CxNewEntry *entry);
 extern void cx_tier_forget(CxTierNew *kept);
 extern const CxTierNew *cx_tier_own(const CxAsk *ask, bool *is_own);
+extern void cx_tier_discard(const CxAsk *ask);
 extern void cx_tier_define(void);
 
 /* When the transaction ends */

@@ -165,6 +165,10 @@ SELECT cachex.get('pt', 'b');
 COMMIT;
 SELECT cachex.get('pt', 'b');
 
+-- A loader that says not to keep its result ends an older one.
+SELECT cachex.fetch('pt', 'zone', 'SELECT 1', ttl => '0');
+SELECT cx_wait('NOT EXISTS (SELECT FROM cachex.stored_entry WHERE key = ''zone'')');
+
 -- Definitions and privileges of what a loader has read count.
 CREATE ROLE pt_reader;
 GRANT SELECT ON pt_src TO pt_reader;
