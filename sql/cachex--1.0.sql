@@ -33,10 +33,47 @@ CREATE TABLE cachex.cache_definition (
 		CHECK (persist IN ('none', 'snapshot', 'table')),
 	beta double precision NOT NULL DEFAULT 0 CHECK (beta BETWEEN 0 AND 100),
 	jitter double precision NOT NULL DEFAULT 0 CHECK (jitter BETWEEN 0 AND 1),
-	validate text
+	validate text,
+	seed bigint NOT NULL DEFAULT cachex.new_cache_id()
 );
 COMMENT ON TABLE cachex.cache_definition IS 'the caches of this database, as create_cache and alter_cache left them';
 SELECT pg_catalog.pg_extension_config_dump('cachex.cache_definition', '');
+
+-- What caches with persist => 'table' keep: rows that are only inserted and
+-- deleted, and what was invalidated.
+CREATE TABLE cachex.stored_entry (
+	ident bigint NOT NULL,
+	cache bigint NOT NULL,
+	role oid NOT NULL,
+	scope text COLLATE "C",
+	key text COLLATE "C" NOT NULL,
+	xid xid8 NOT NULL,
+	seen pg_snapshot NOT NULL,
+	deps bigint[] NOT NULL,
+	manual boolean NOT NULL,
+	type oid NOT NULL,
+	typhash bigint NOT NULL,
+	loader bigint,
+	reads bytea,
+	roles bigint,
+	created timestamptz NOT NULL,
+	expires timestamptz NOT NULL,
+	cost double precision NOT NULL,
+	tags text[],
+	metadata jsonb,
+	value bytea
+);
+CREATE INDEX stored_entry_ident ON cachex.stored_entry (ident);
+COMMENT ON TABLE cachex.stored_entry IS 'entries of caches with persist => ''table''';
+
+CREATE TABLE cachex.stored_invalidation (
+	dep bigint NOT NULL,
+	xid xid8 NOT NULL,
+	late boolean NOT NULL,
+	pattern text COLLATE "C"
+);
+CREATE INDEX stored_invalidation_dep ON cachex.stored_invalidation (dep);
+COMMENT ON TABLE cachex.stored_invalidation IS 'invalidations that stored entries may not have seen';
 
 CREATE FUNCTION cachex.definition_changed() RETURNS trigger
 LANGUAGE C AS 'MODULE_PATHNAME', 'cachex_definition_changed';
@@ -436,7 +473,9 @@ CREATE FUNCTION cachex.stats_of_caches(
 	OUT refused_invalid bigint,
 	OUT refused_unwatched bigint, OUT refused_volatile bigint,
 	OUT refused_function bigint, OUT refused_relation bigint,
-	OUT refused_query bigint, OUT refused_tables bigint, OUT load_ms_avg double precision,
+	OUT refused_query bigint, OUT refused_tables bigint,
+	OUT tier_hits bigint, OUT tier_stored bigint, OUT tier_dropped bigint,
+	OUT load_ms_avg double precision,
 	OUT load_ms_p50 double precision, OUT load_ms_p95 double precision,
 	OUT load_ms_p99 double precision, OUT hit_us_p50 double precision,
 	OUT hit_us_p99 double precision, OUT wait_ms double precision,
@@ -450,8 +489,8 @@ COMMENT ON FUNCTION cachex.stats_of_caches() IS 'what the view stats is made of'
 CREATE VIEW cachex.stats AS
 SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
 	bytes_peak, bytes_limit, hits, stale_hits, negative_hits, misses,
-	round(100.0 * (hits + stale_hits + negative_hits)
-		/ nullif(hits + stale_hits + negative_hits + misses, 0), 2) AS hit_rate,
+	round(100.0 * (hits + stale_hits + negative_hits + tier_hits)
+		/ nullif(hits + stale_hits + negative_hits + tier_hits + misses, 0), 2) AS hit_rate,
 	bypasses, loads, load_errors, loads_deduped, refreshes,
 	round(load_ms_avg::numeric, 3) AS load_ms_avg,
 	round(load_ms_p50::numeric, 3) AS load_ms_p50,
@@ -466,7 +505,7 @@ SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
 	refused_doubt, refused_writes, refused_snapshot, refused_invalid,
 	refused_unwatched,
 	refused_volatile, refused_function, refused_relation, refused_query,
-	refused_tables,
+	refused_tables, tier_hits, tier_stored, tier_dropped,
 	last_sweep, last_warm, stats_reset
 FROM cachex.stats_of_caches();
 COMMENT ON VIEW cachex.stats IS 'what happened in each cache of this database since stats_reset';

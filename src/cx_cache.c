@@ -33,6 +33,7 @@
 #include "cx_names.h"
 #include "cx_reads.h"
 #include "cx_rels.h"
+#include "cx_tier_queue.h"
 
 /* Coarse clocks lag by a tick; nearer to its expiry an entry gets a fine one. */
 #define COARSE_ERROR_US 20000
@@ -65,6 +66,7 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 			 const char *scope, Size scope_len)
 {
 	ask->cache = cache;
+	ask->background = false;
 	ask->now = coarse_now();
 	ask->stale_us = 0;
 	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
@@ -193,6 +195,13 @@ own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
 	return false;
 }
 
+/* Whether this transaction has invalidated what is read from elsewhere. */
+bool
+cx_cache_own_moved(const CxAsk *ask, int ntags, const uint64 *tag_id)
+{
+	return cx_pending_any && own_moved_after(ask, CX_OP_NONE, ntags, tag_id);
+}
+
 /* ---- look-up ---- */
 
 static bool
@@ -260,7 +269,7 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
 	if (!reads->known)
 		return true;
 	if (cx_reads_own(reads) ||
-		(reads->settings_len > 0 &&
+		(reads->settings_len > 0 && !ask->background &&
 		 cx_reads_hash_settings(reads) != reads->settings_hash))
 		return false;
 	if (!reads->exact)
@@ -506,6 +515,12 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 	}
 	if (linked != CX_LINKED)
 		cx_store_drop_one(n);
+	else if (ask->cache->persist == CX_PERSIST_TABLE && !entry->from_table)
+	{
+		CxTierItem	item = {MyDatabaseId, ask->ident.cache, 0, ask->ident.id, gen};
+
+		cx_tier_queue_push(&item);
+	}
 	cx_counters_add(ask->cache->number,
 					linked == CX_LINKED ? CX_FILLS :
 					linked == CX_LINK_REFUSED ? CX_REFUSED_DOUBT :

@@ -25,6 +25,7 @@ typedef struct CxAsk
 	CxIdent		ident;
 	CxView		view;
 	bool		usable;			/* false: neither read nor fill */
+	bool		background;		/* for a table: settings are compared later */
 	TimestampTz now;
 	int64		stale_us;		/* how stale a value may be: 0 = fresh only */
 } CxAsk;
@@ -48,6 +49,7 @@ typedef struct CxBase
 	uint64		gen;			/* or CX_BASE_ANY, CX_BASE_ABSENT */
 	uint64		check_gen;		/* 0 = nothing beats it */
 	uint8		frequency;		/* of the entry that it replaces */
+	struct CxTierBase *tier;	/* where the cache has a table, or NULL */
 } CxBase;
 
 typedef enum CxFilled
@@ -63,6 +65,8 @@ extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
 extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 								 const uint64 *tag_id, const CxReads *reads);
+extern bool cx_cache_own_moved(const CxAsk *ask, int ntags,
+							   const uint64 *tag_id);
 extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
 extern uint64 cx_cache_begin_fill(bool exact);
@@ -73,6 +77,7 @@ extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
 /* Changes of the current transaction: cx_change.c */
 extern CxStatus cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base);
 extern bool cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base);
+extern void cx_cache_stage_nowhere(const CxAsk *ask);
 extern void cx_cache_stage_removal(CxAsk *ask, const CxBase *base);
 extern void cx_cache_invalidate_key(CxCache *cache, const char *key, Size len);
 extern void cx_cache_invalidate_scoped(CxAsk *ask);
@@ -80,6 +85,7 @@ extern void cx_cache_blame(Oid rel, char command);
 extern void cx_cache_invalidate_tag(const char *tag, Size len);
 extern void cx_cache_clear_scope(CxCache *cache, const char *scope, Size len);
 extern void cx_cache_clear(CxCache *cache);
+extern void cx_cache_clear_stored(const char *name);
 extern uint64 cx_cache_invalidate_like(CxCache *cache, const char *pattern);
 extern void cx_cache_table_written(Oid rel, char command);
 extern void cx_cache_invalidate_table(Oid rel);

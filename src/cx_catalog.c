@@ -56,7 +56,8 @@ enum
 	COL_BETA,
 	COL_JITTER,
 	COL_VALIDATE,
-	NCOLS = COL_VALIDATE
+	COL_SEED,
+	NCOLS = COL_SEED
 };
 
 /* Columns of cachex.warmer_definition that are read here */
@@ -81,6 +82,7 @@ static Oid	warmers = InvalidOid;	/* the table of these */
 static bool valid = false;
 static uint64 loaded_at = 0;	/* changes of the registry until then */
 static CxCache *last_found = NULL;
+static bool any_in_table = false;	/* a cache has persist => 'table' */
 
 static void
 relcache_cb(Datum arg, Oid relid)
@@ -179,6 +181,8 @@ enter(const char *name, int64 id)
 	cache->beta = cache->jitter = 0;
 	cache->validate = NULL;
 	cache->required = 0;
+	cache->loader_seed = cx_key_seed;
+	cache->stable = cx_key_stable_name(name, cache->name_len);
 	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
 	cache->exact = false;
 	cache->enabled = true;
@@ -243,6 +247,12 @@ read_row(TupleDesc desc, HeapTuple tuple)
 	/* of this transaction's own rows its commit says so */
 	if (cache->shared && !TransactionIdIsCurrentTransactionId(xmin))
 		cache->shared->keep = cache->persist == CX_PERSIST_SNAPSHOT;
+	if (cache->persist == CX_PERSIST_TABLE)
+	{
+		/* what a row remembers of its loader must mean the same next time */
+		cache->loader_seed = DatumGetInt64(COL(SEED));
+		any_in_table = true;
+	}
 	cache->beta = DatumGetFloat8(COL(BETA));
 	cache->jitter = DatumGetFloat8(COL(JITTER));
 	if (!ISNULL(VALIDATE))
@@ -339,6 +349,7 @@ load(void)
 				 errhint("Run CREATE EXTENSION cachex.")));
 	warmers = cx_catalog_table("warmer_definition");
 	create_hash();
+	any_in_table = false;
 	/* an invalidation that arrives while the rows are read counts */
 	valid = true;
 	loaded_at = cx_registry_changes();
@@ -403,6 +414,33 @@ cx_catalog_get(const char *name, Size len)
 						(int) pg_mbcliplen(name, (int) len, NAMEDATALEN), name),
 				 errhint("Create it with cachex.create_cache().")));
 	return cache;
+}
+
+/*
+ * Whether a cache of this database has a table for its entries, by the newest
+ * definitions.  false as well where there is no extension, or an older one.
+ */
+bool
+cx_catalog_any_in_table(void)
+{
+	HeapTuple	tuple;
+	Oid			table;
+	bool		current;
+
+	AcceptInvalidationMessages();
+	if (valid)
+		return any_in_table;
+	table = cx_catalog_table("cache_definition");
+	if (!OidIsValid(table))
+		return false;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	current = HeapTupleIsValid(tuple) &&
+		((Form_pg_class) GETSTRUCT(tuple))->relnatts >= NCOLS;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	for (int tries = 0; current && !valid && tries < 10; tries++)
+		load();
+	return current && any_in_table;
 }
 
 /* All caches of the database, in a palloc'd array. */

@@ -39,6 +39,8 @@ typedef struct CxCache
 	char	   *loader;			/* function, as text, or NULL */
 	char	   *validate;		/* expression that values must meet, or NULL */
 	uint64		required;		/* set of required warmers, 0 = none */
+	uint64		loader_seed;	/* of its loaders' fingerprints */
+	uint64		stable;			/* as deps, and the same after a restart */
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
@@ -51,6 +53,7 @@ typedef struct CxCache
 extern CxCache *cx_catalog_find(const char *name, Size len);
 extern CxCache *cx_catalog_get(const char *name, Size len);
 extern CxCache **cx_catalog_all(int *n);
+extern bool cx_catalog_any_in_table(void);
 extern Oid	cx_catalog_table(const char *name);
 extern Oid	cx_catalog_on_change(void);
 extern void cx_catalog_init(void);

@@ -21,6 +21,7 @@
 #include "cx_like.h"
 #include "cx_make.h"
 #include "cx_scan.h"
+#include "cx_tier_write.h"
 
 /* ---- staging ---- */
 
@@ -33,6 +34,7 @@ add_write(const CxAsk *ask)
 	(void) GetTopTransactionId();
 	op = cx_pending_add(CX_OP_WRITE, ask->ident.id);
 	op->cache = ask->ident.cache;
+	op->stable = cx_key_stable_ident(ask->cache->stable, &ask->ident);
 	op->u.write.key_id = ask->ident.key_id;
 	op->u.write.scope_id = ask->ident.scope_id;
 	op->u.write.scoped_key_id = ask->ident.scoped_key_id;
@@ -57,8 +59,13 @@ write_op(const CxAsk *ask)
 		(cx_pending_last_invalidation() == CX_OP_NONE ||
 		 cx_pending_last_invalidation() < last))
 	{
-		cx_commit_unstage(cx_pending_get(last));
-		return cx_pending_get(last);
+		CxOp	   *op = cx_pending_get(last);
+
+		cx_commit_unstage(op);
+		cx_tier_forget(op->u.write.kept);
+		op->u.write.kept = NULL;
+		op->stored = false;
+		return op;
 	}
 	return add_write(ask);
 }
@@ -98,6 +105,9 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 	}
 	op->u.write.slot = n;
 	op->u.write.stage_gen = gen;
+	op->u.write.base = base->tier;
+	op->u.write.kept = cx_tier_keep(ask, entry);
+	cx_tier_late();
 	return true;
 }
 
@@ -109,6 +119,26 @@ cx_cache_stage_removal(CxAsk *ask, const CxBase *base)
 
 	op->u.write.base_gen = base->gen;
 	op->u.write.check_gen = base->check_gen;
+	op->u.write.base = base->tier;
+	cx_tier_late();
+}
+
+/* Something that only the table of stored entries is to know. */
+static void
+add_stored(const CxCache *cache, uint64 stable)
+{
+	if (cache->persist != CX_PERSIST_TABLE)
+		return;
+	(void) GetTopTransactionId();
+	cx_pending_add(CX_OP_STORED, 0)->stable = stable;
+	cx_tier_late();
+}
+
+/* A change that finds no place in memory, where nothing is kept. */
+void
+cx_cache_stage_nowhere(const CxAsk *ask)
+{
+	add_stored(ask->cache, cx_key_stable_ident(ask->cache->stable, &ask->ident));
 }
 
 /*
@@ -119,6 +149,7 @@ cx_cache_stage_removal(CxAsk *ask, const CxBase *base)
 CxStatus
 cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 {
+	CxTierBase *tier = cx_tier_base(ask);
 	uint64		now_gen = cx_gens_last();
 	uint32		own = cx_pending_last(ask->ident.id);
 	CxStatus	status = cx_cache_lookup(ask, true, hit);
@@ -126,12 +157,14 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 	base->frequency = 0;
 	base->check_gen = now_gen;
 	base->gen = CX_BASE_ABSENT;
+	base->tier = tier;
 	if (own != CX_OP_NONE)
 	{
 		CxOp	   *op = cx_pending_get(own);
 
 		base->gen = op->u.write.base_gen;
 		base->check_gen = op->u.write.check_gen;
+		base->tier = op->u.write.base;
 	}
 	else if (status != CX_MISS)
 	{
@@ -144,6 +177,7 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 		/* after an own invalidation the value starts from nothing older */
 		base->gen = CX_BASE_ANY;
 		base->check_gen = 0;
+		base->tier = NULL;
 	}
 	return status;
 }
@@ -162,7 +196,8 @@ cx_cache_blame(Oid rel, char command)
 }
 
 static void
-add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
+add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen,
+				 uint64 stable)
 {
 	uint32		last = cx_pending_last(id);
 	CxOp	   *op;
@@ -178,7 +213,9 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen)
 	op->cause = cause;
 	op->command = cause_command;
 	op->u.gen = gen;
+	op->stable = stable;
 	cx_commit_mark_if_ending(op);
+	cx_tier_late();
 }
 
 /* A key that a pattern finds when the marks are set, which sets its own. */
@@ -196,48 +233,78 @@ add_matched(uint64 id, int cache)
 void
 cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
 {
+	uint64		stable = cx_key_stable_key(cache->stable, key, len);
+
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->deps, key, len),
-						 cache->number, NULL);
+						 cache->number, NULL, stable);
+	else
+		add_stored(cache, stable);
 }
 
 /* The key in one scope, for every role. */
 void
 cx_cache_invalidate_scoped(CxAsk *ask)
 {
+	uint64		stable = cx_key_stable_scoped(ask->cache->stable, &ask->ident);
+
 	if (cx_catalog_usable(ask->cache))
 		add_invalidation(CX_DEP_KEY, ask->ident.scoped_key_id,
-						 ask->cache->number, NULL);
+						 ask->cache->number, NULL, stable);
+	else
+		add_stored(ask->cache, stable);
 }
 
 void
 cx_cache_invalidate_tag(const char *tag, Size len)
 {
 	add_invalidation(CX_DEP_GROUP, cx_key_of_tag(MyDatabaseId, tag, len),
-					 -1, NULL);
+					 -1, NULL, cx_key_stable_tag(tag, len));
 }
 
 void
 cx_cache_clear_scope(CxCache *cache, const char *scope, Size len)
 {
+	uint64		stable = cx_key_stable_scope(cache->stable, scope, len);
+
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_GROUP,
 						 cx_key_of_scope(cache->deps, scope, len),
-						 cache->number, NULL);
+						 cache->number, NULL, stable);
+	else
+		add_stored(cache, stable);
 }
 
 static void
-clear_number(int number, uint64 deps)
+clear_number(int number, uint64 deps, uint64 stable)
 {
 	add_invalidation(CX_DEP_CACHE, cx_key_of_cache(deps), number,
-					 &cx_registry_get(number)->gen);
+					 &cx_registry_get(number)->gen, stable);
 }
 
 void
 cx_cache_clear(CxCache *cache)
 {
+	uint64		stable = cx_key_stable_cache(cache->stable);
+
 	if (cx_catalog_usable(cache))
-		clear_number(cache->number, cache->deps);
+		clear_number(cache->number, cache->deps, stable);
+	else
+		add_stored(cache, stable);
+}
+
+/*
+ * A cache of this name gets a table for its entries, or has one no more:
+ * what is in the table is not to come back.
+ */
+void
+cx_cache_clear_stored(const char *name)
+{
+	uint64		stable = cx_key_stable_name(name, strlen(name));
+
+	cx_tier_define();
+	(void) GetTopTransactionId();
+	cx_pending_add(CX_OP_STORED, 0)->stable = cx_key_stable_cache(stable);
 }
 
 /*
@@ -267,7 +334,7 @@ match_keys(int cache, uint64 deps, const char *pattern, bool at_commit)
 		if (at_commit)
 			add_matched(id, cache);
 		else
-			add_invalidation(CX_DEP_KEY, id, cache, NULL);
+			add_invalidation(CX_DEP_KEY, id, cache, NULL, 0);
 	}
 	cx_scan_end(scan);
 	return n;
@@ -284,14 +351,20 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	char	   *copy;
 
 	if (!cx_catalog_usable(cache))
+	{
+		/* which keys there are is not known, so all of them */
+		add_stored(cache, cx_key_stable_cache(cache->stable));
 		return 0;
+	}
 	(void) GetTopTransactionId();
 	copy = cx_pending_strdup(pattern);
 	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->deps));
+	op->stable = cx_key_stable_like(cache->stable);
 	op->cache = (uint16) cache->number;
 	op->u.like.deps = cache->deps;
 	op->u.like.pattern = copy;
 	cx_commit_mark_if_ending(op);
+	cx_tier_late();
 	return match_keys(op->cache, cache->deps, pattern, false);
 }
 
@@ -374,6 +447,7 @@ cx_cache_before_commit(bool prepare)
 		refuse_prepare();
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		cx_inval_gather();
+	cx_tier_before_marks();
 	cx_commit_begin(prepare);
 	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		cx_commit_mark_writes();
@@ -390,8 +464,9 @@ cx_cache_before_commit(bool prepare)
 			continue;
 		cx_commit_mark(op);
 		if (op->kind == CX_OP_LIKE && prepare)
-			clear_number(op->cache, op->u.like.deps);
+			clear_number(op->cache, op->u.like.deps, 0);
 		else if (op->kind == CX_OP_LIKE)
 			match_keys(op->cache, op->u.like.deps, op->u.like.pattern, true);
 	}
+	cx_tier_before_commit(prepare);
 }

@@ -21,6 +21,7 @@
 #include "cx_inval.h"
 #include "cx_make.h"
 #include "cx_reads.h"
+#include "cx_tier_write.h"
 #include "cx_visits.h"
 #include "cx_wake.h"
 
@@ -119,6 +120,7 @@ cx_commit_mark_writes_if_ending(void)
 	if (!begun)
 		cx_commit_begin(preparing);
 	cx_commit_mark_writes();
+	cx_tier_late();
 }
 
 /*
@@ -157,7 +159,7 @@ cx_commit_refuse_prepare(const CxOp *op)
 				 errmsg("cannot PREPARE a transaction that has put values into a cache"),
 				 errhint("Invalidate the keys instead: an invalidation takes effect at COMMIT PREPARED.")));
 	if (op->kind != CX_OP_INVALIDATE && op->kind != CX_OP_LIKE &&
-		op->kind != CX_OP_MATCHED)
+		op->kind != CX_OP_MATCHED && op->kind != CX_OP_STORED)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot PREPARE a transaction that has created, altered or dropped a cache")));
@@ -319,7 +321,10 @@ publish(uint32 n, uint64 latest)
 	if (beaten || result == CX_PUBLISH_CONFLICT)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
 	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
+	{
 		cx_counters_add(op->cache, CX_PUTS, 1);
+		cx_tier_published(op, p.gen);
+	}
 }
 
 /* Gives up a cache whose row is gone. */

@@ -45,6 +45,10 @@ typedef enum CxCounter
 	CX_REFUSED_RELATION,
 	CX_REFUSED_QUERY,
 	CX_REFUSED_TABLES,
+	/* the second tier, a table */
+	CX_TIER_HITS,
+	CX_TIER_STORED,				/* rows written */
+	CX_TIER_DROPPED,			/* fills that were too many to be written */
 	CX_NCOUNTERS
 } CxCounter;
 

@@ -45,6 +45,7 @@ typedef struct CxNewEntry
 	bool		isnull;
 	bool		manual;
 	bool		has_loader;
+	bool		from_table;		/* it is a row of stored entries already */
 	Oid			type;			/* JSONBOID or another */
 	uint32		typhash;
 	uint64		loader;			/* fingerprint */

@@ -27,6 +27,8 @@
 #include "cx_put.h"
 #include "cx_read.h"
 #include "cx_settings.h"
+#include "cx_tier.h"
+#include "cx_tier_write.h"
 #include "cx_validate.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
@@ -139,10 +141,11 @@ cx_fetch_begin(CxFetch *f)
 	f->loader = 0;
 	if (f->function)
 		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
-										  NULL);
+										  NULL, f->ask.cache->loader_seed);
 	else if (f->query)
 		f->loader = cx_fingerprint_loader(f->query, f->query_len,
-										  f->params);
+										  f->params,
+										  f->ask.cache->loader_seed);
 	f->loader = hash_combine64(f->loader, f->type);
 }
 
@@ -356,7 +359,9 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 	if (!f->exact && cx_collect_is_active())
 		cx_collect_cached(&no_reads, false);
 	status = look(f, cx_read_sampled, hit);
-	cx_read_count(&f->ask, status, hit);
+	if (status != CX_MISS || f->mode == CX_FETCH_REFRESH ||
+		(status = cx_tier_lookup(&f->ask, f->loader, false, hit)) == CX_MISS)
+		cx_read_count(&f->ask, status, hit);
 	if (f->other_loader)
 		cx_counters_add(f->ask.cache->number, CX_LOADER_CHANGED, 1);
 	if (status != CX_MISS)
@@ -503,6 +508,7 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	{
 		if (f->old_gen != 0)
 			cx_cache_discard(&f->ask, f->old_gen);
+		cx_tier_discard(&f->ask);
 		return CX_FILL_IMPOSSIBLE;
 	}
 	entry.has_loader = true;

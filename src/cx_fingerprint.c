@@ -2,7 +2,8 @@
  * cx_fingerprint.c
  *	  Hashes the text of a query, its parameters, and the settings.
  *
- * It is seeded as all hashes are, so nobody can make up parameters that collide.
+ * It is seeded as all hashes are, so nobody can make up parameters that collide;
+ * the seed is the server's, or the cache's where entries outlive the server.
  * Taken on every fetch, so what is mostly the same is compared with what it
  * was the last time.
  *
@@ -14,7 +15,6 @@
 
 #include "cx_compat.h"
 #include "cx_fingerprint.h"
-#include "cx_key.h"
 #include "cx_settings.h"
 
 /*
@@ -22,21 +22,24 @@
  * comparing is faster than hashing.
  */
 static uint64
-hash_query(const char *query, Size len)
+hash_query(const char *query, Size len, uint64 seed)
 {
 	static char last[1024];
 	static Size last_len = 0;
+	static uint64 last_seed;
 	static uint64 last_hash;
 	uint64		hash;
 
-	if (len == last_len && memcmp(query, last, len) == 0 && len > 0)
+	if (len == last_len && seed == last_seed &&
+		memcmp(query, last, len) == 0 && len > 0)
 		return last_hash;
 	hash = hash_bytes_extended((const unsigned char *) query, (int) len,
-							   cx_key_seed);
+							   seed);
 	if (len <= sizeof(last))
 	{
 		memcpy(last, query, len);
 		last_len = len;
+		last_seed = seed;
 		last_hash = hash;
 	}
 	return hash;
@@ -51,9 +54,10 @@ hash_query(const char *query, Size len)
  * has to be resolved.
  */
 uint64
-cx_fingerprint_loader(const char *query, Size query_len, ArrayType *params)
+cx_fingerprint_loader(const char *query, Size query_len, ArrayType *params,
+					  uint64 seed)
 {
-	uint64		hash = hash_query(query, query_len);
+	uint64		hash = hash_query(query, query_len, seed);
 
 	if (params != NULL)
 		hash = hash_bytes_extended((const unsigned char *) VARDATA_ANY(params),

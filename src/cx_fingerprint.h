@@ -8,6 +8,6 @@
 #include "utils/array.h"
 
 extern uint64 cx_fingerprint_loader(const char *query, Size query_len,
-									ArrayType *params);
+									ArrayType *params, uint64 seed);
 
 #endif							/* CX_FINGERPRINT_H */

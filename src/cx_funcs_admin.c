@@ -34,6 +34,7 @@
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
+#include "cx_tier_write.h"
 #include "cx_validate.h"
 
 PG_FUNCTION_INFO_V1(cachex_create_cache);
@@ -503,6 +504,12 @@ is_kept(HeapTuple tuple, TupleDesc desc)
 	return strcmp(row_string(tuple, desc, "persist"), "snapshot") == 0;
 }
 
+static bool
+has_table(HeapTuple tuple, TupleDesc desc)
+{
+	return strcmp(row_string(tuple, desc, "persist"), "table") == 0;
+}
+
 /* A row changed: new limits hold from the commit on. */
 static void
 row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
@@ -521,8 +528,11 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
 							 row_bigint(old, desc, "id", 0), NULL, false);
 	/* what one kind of cache keeps is no answer in the other */
+	if (has_table(old, desc) != has_table(new, desc))
+		cx_cache_clear_stored(name);
 	if (strcmp(row_string(old, desc, "consistency"),
 			   row_string(new, desc, "consistency")) != 0 ||
+		has_table(old, desc) != has_table(new, desc) ||
 		strcmp(row_string(old, desc, "version"),
 			   row_string(new, desc, "version")) != 0)
 	{
@@ -548,13 +558,21 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event))
 		cx_cache_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
+	{
+		if (has_table(t->tg_trigtuple, desc))
+			cx_tier_define();
 		cx_cache_row_changed(CX_OP_ROW_ADDED,
 							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
 							 is_kept(t->tg_trigtuple, desc));
+	}
 	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
+	{
+		if (has_table(t->tg_trigtuple, desc))
+			cx_cache_clear_stored(row_string(t->tg_trigtuple, desc, "name"));
 		cx_cache_row_changed(CX_OP_ROW_DELETED,
 							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
 							 false);
+	}
 	else
 		row_changed(t->tg_trigtuple, t->tg_newtuple, desc);
 	CacheInvalidateRelcache(t->tg_relation);

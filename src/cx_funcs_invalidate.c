@@ -19,6 +19,7 @@
 #include "cx_like.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
+#include "cx_tier_queue.h"
 
 PG_FUNCTION_INFO_V1(cachex_invalidate);
 PG_FUNCTION_INFO_V1(cachex_invalidate_tags);
@@ -177,6 +178,8 @@ cachex_purge(PG_FUNCTION_ARGS)
 		entries = cx_policy_entries();
 	while (cx_cache_sweep(GetCurrentTimestamp()))
 		CHECK_FOR_INTERRUPTS();
+	if (cx_catalog_any_in_table())
+		cx_tier_queue_clean(MyDatabaseId, GetCurrentTimestamp());
 	if (cache && cx_catalog_usable(cache))
 	{
 		cx_policy_usage(cache->number, &after);

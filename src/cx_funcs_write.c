@@ -24,6 +24,7 @@
 #include "cx_loader.h"
 #include "cx_put.h"
 #include "cx_preload.h"
+#include "cx_tier.h"
 
 PG_FUNCTION_INFO_V1(cachex_put);
 PG_FUNCTION_INFO_V1(cachex_put_many);
@@ -86,6 +87,8 @@ look_now(Change *c)
 	c->status = cx_cache_base(&c->ask, &c->hit, &c->base);
 	if (c->ask.usable && !is_there(c))
 		unfinished = cx_deps_unfinished(&c->ask.view, identity);
+	if (!is_there(c) && !TransactionIdIsValid(unfinished))
+		c->status = cx_tier_serve(&c->ask, 0, false, true, &c->hit);
 	PopActiveSnapshot();
 	return unfinished;
 }

@@ -100,3 +100,76 @@ cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
 		h ^= ident->scope_id * KIND_TAG;
 	ident->id = cx_key_mix(h);
 }
+
+/* ---- not seeded: collisions cost misses of the tier, no more ---- */
+
+static inline uint64
+hash_stable(const char *bytes, Size len, uint64 salt)
+{
+	return hash_bytes_extended((const unsigned char *) bytes, (int) len, salt);
+}
+
+/* What the others are hashed with for a cache. */
+uint64
+cx_key_stable_name(const char *cache, Size len)
+{
+	return hash_stable(cache, len, KIND_CACHE);
+}
+
+uint64
+cx_key_stable_key(uint64 stable, const char *key, Size len)
+{
+	return hash_stable(key, len, stable);
+}
+
+uint64
+cx_key_stable_scope(uint64 stable, const char *scope, Size len)
+{
+	return hash_stable(scope, len, stable ^ KIND_SCOPE);
+}
+
+/* The key in its scope, for every role. */
+uint64
+cx_key_stable_scoped(uint64 stable, const CxIdent *ident)
+{
+	return cx_key_of_scoped_key(cx_key_stable_key(stable, ident->key,
+												  ident->key_len),
+								cx_key_stable_scope(stable, ident->scope,
+													ident->scope_len));
+}
+
+/* The identity. */
+uint64
+cx_key_stable_ident(uint64 stable, const CxIdent *ident)
+{
+	uint64		h = ident->has_scope ? cx_key_stable_scoped(stable, ident)
+	: cx_key_stable_key(stable, ident->key, ident->key_len);
+
+	return cx_key_mix(h + (uint64) ident->role * KIND_SCOPE + KIND_TAG);
+}
+
+uint64
+cx_key_stable_tag(const char *tag, Size len)
+{
+	return hash_stable(tag, len, KIND_TAG);
+}
+
+uint64
+cx_key_stable_cache(uint64 stable)
+{
+	return cx_key_mix(KIND_CACHE + stable);
+}
+
+/* What patterns of invalidate_like go by. */
+uint64
+cx_key_stable_like(uint64 stable)
+{
+	return cx_key_mix(KIND_FILLS + stable);
+}
+
+/* The shape of a relation; relation 0: of any. */
+uint64
+cx_key_stable_rel(Oid rel)
+{
+	return cx_key_mix(KIND_SCOPE ^ rel);
+}

@@ -55,4 +55,15 @@ extern uint64 cx_key_of_tag(Oid db, const char *tag, Size len);
 extern uint64 cx_key_of_cache(uint64 cache_deps);
 extern uint64 cx_key_of_fills(uint64 cache_deps);
 
+/* The same after a restart; for what is stored in tables */
+extern uint64 cx_key_stable_name(const char *cache, Size len);
+extern uint64 cx_key_stable_key(uint64 stable, const char *key, Size len);
+extern uint64 cx_key_stable_scope(uint64 stable, const char *scope, Size len);
+extern uint64 cx_key_stable_scoped(uint64 stable, const CxIdent *ident);
+extern uint64 cx_key_stable_ident(uint64 stable, const CxIdent *ident);
+extern uint64 cx_key_stable_tag(const char *tag, Size len);
+extern uint64 cx_key_stable_cache(uint64 stable);
+extern uint64 cx_key_stable_like(uint64 stable);
+extern uint64 cx_key_stable_rel(Oid rel);
+
 #endif							/* CX_KEY_H */

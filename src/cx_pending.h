@@ -18,7 +18,8 @@ typedef enum CxOpKind
 	CX_OP_ROW_ADDED,			/* a cache's row was inserted */
 	CX_OP_ROW_CHANGED,
 	CX_OP_ROW_DELETED,
-	CX_OP_DATABASE_DROPPED
+	CX_OP_DATABASE_DROPPED,
+	CX_OP_STORED				/* for the table of stored entries only */
 } CxOpKind;
 
 #define CX_OP_NONE PG_UINT32_MAX
@@ -29,10 +30,13 @@ typedef struct CxOp
 	uint8		kind;
 	uint8		dep_kind;		/* of CX_OP_INVALIDATE */
 	bool		marked;			/* its mark stands and is to be resolved */
+	bool		stored;			/* it is in the table of invalidations */
 	char		command;		/* of an invalidation, CX_COMMAND_ */
 	uint16		cache;
 	Oid			cause;			/* the table whose change it is, or invalid */
 	uint32		before;			/* earlier operation with the same id */
+	uint64		stable;			/* as id, for tables of stored entries; 0 =
+								 * not for them */
 	union
 	{
 		struct
@@ -48,6 +52,9 @@ typedef struct CxOp
 									 * nothing */
 			uint32		slot;	/* CX_NONE: the entry goes */
 			bool		has_deps;
+			bool		deferred;	/* the row is left to a worker */
+			struct CxTierNew *kept; /* copy for a row, or NULL */
+			struct CxTierBase *base;	/* of an atomic change, or NULL */
 		}			write;
 		pg_atomic_uint64 *gen;	/* of a cache's dependency */
 		uint64		matched;	/* the key's dependency */

@@ -143,7 +143,10 @@ cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 	if (keep)
 		validate(ask, entry);
 	if (!cx_catalog_usable(ask->cache))
+	{
+		cx_cache_stage_nowhere(ask);
 		return false;
+	}
 	if (keep)
 		return cx_cache_stage(ask, entry, base);
 	cx_cache_stage_removal(ask, base);
@@ -202,6 +205,11 @@ cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
 	CxCursor	rest = cx_entry_metadata(old);
 	char	   *p;
 
+	if (hit->copy)
+	{
+		*entry = *hit->copy;
+		return;
+	}
 	memset(entry, 0, offsetof(CxNewEntry, tag_id));
 	entry->isnull = (old->flags & CX_ENTRY_NULL) != 0;
 	entry->manual = (old->flags & CX_ENTRY_MANUAL) != 0;

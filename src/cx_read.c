@@ -15,6 +15,7 @@
 #include "cx_counters.h"
 #include "cx_guc.h"
 #include "cx_read.h"
+#include "cx_tier.h"
 
 #define SAMPLE_EVERY 251		/* look-ups are timed; a prime, so that no
 								 * call of a recurring series is always the
@@ -103,9 +104,11 @@ cx_read_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		return CX_MISS;
 	}
 	status = cx_read_sampled(ask, whole, hit);
-	cx_read_count(ask, status, hit);
 	if (status == CX_DEAD)
 		status = CX_MISS;
+	if (status != CX_MISS ||
+		(status = cx_tier_lookup(ask, 0, whole, hit)) == CX_MISS)
+		cx_read_count(ask, status, hit);
 	if (cx_collect_is_active())
 		note_read(status, hit);
 	return status;

@@ -32,6 +32,7 @@
 #include "cx_shmem.h"
 #include "cx_snapshot.h"
 #include "cx_store.h"
+#include "cx_tier_queue.h"
 #include "cx_wake.h"
 
 /* Bytes of the smallest entry: one chunk and its slot. */
@@ -71,6 +72,7 @@ static const struct
 	{"cachex_launcher", 1},
 	{"cachex_requests", 1},
 	{"cachex_waits", 1},
+	{"cachex_tier", 1},
 };
 
 static Size
@@ -119,6 +121,18 @@ static void
 requests_init(const Plan *plan, void *memory)
 {
 	cx_requests_init(memory, plan->budget);
+}
+
+static Size
+tier_size(const Plan *plan)
+{
+	return cx_tier_queue_size();
+}
+
+static void
+tier_init(const Plan *plan, void *memory)
+{
+	cx_tier_queue_init(memory);
 }
 
 static Size
@@ -248,6 +262,7 @@ static const Module modules[] =
 	{flight_size, flight_init},
 	{launcher_size, launcher_init},
 	{requests_size, requests_init},
+	{tier_size, tier_init},
 	{registry_size, registry_init},
 	{counters_size, counters_init},
 	{policy_size, policy_init},

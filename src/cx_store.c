@@ -75,6 +75,13 @@ bucket_number(uint32 hash)
 	return (uint32) (((uint64) hash * store->nbuckets) >> 32);
 }
 
+/* The bucket of an identity. */
+uint32
+cx_store_bucket(uint64 id)
+{
+	return bucket_number((uint32) id);
+}
+
 static inline LWLock *
 lock_of_bucket(uint32 bucket)
 {
@@ -132,6 +139,22 @@ prefetch(const void *address)
 #endif
 }
 
+/* The committed entry of an identity, keys compared. */
+static inline bool
+find_committed_locked(CxPlace *place, const CxIdent *ident, CxEntry *entry)
+{
+	start(place, (uint32) ident->id);
+	while (cx_bucket_match(place, tag_of(ident->id), (uint32) ident->id))
+	{
+		CxSlot	   *slot = cx_slot(cx_bucket_slot(place));
+
+		if ((slot->flags & CX_SLOT_STAGED) == 0 &&
+			cx_entry_matches(slot, ident, entry))
+			return true;
+	}
+	return false;
+}
+
 /* Gives up what was unlinked: table's reference, and the queues'. */
 static void
 free_unlinked(const Unlinked *unlinked)
@@ -162,6 +185,7 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 	CxSlot	   *slot = cx_slot(n);
 	CxCursor	c = hit->entry.tags;
 
+	hit->copy = NULL;
 	hit->gen = slot->gen;
 	hit->ends = slot->expires;
 	hit->expires = slot->expires == CX_NEVER ? CX_NEVER
@@ -202,22 +226,15 @@ cx_store_find(const CxIdent *ident, bool whole, const CxView *view,
 	CxDep		identity = {ident->id, CX_DEP_IDENTITY, NULL};
 	LWLock	   *lock = lock_of((uint32) ident->id);
 	CxPlace		place;
-	bool		found = false;
+	bool		found;
 
 	cx_store_release_stale();
 	LWLockAcquire(lock, LW_SHARED);
-	start(&place, (uint32) ident->id);
-	while (!found && cx_bucket_match(&place, tag_of(ident->id), (uint32) ident->id))
+	found = find_committed_locked(&place, ident, &hit->entry);
+	if (found)
 	{
-		CxSlot	   *slot = cx_slot(cx_bucket_slot(&place));
-
-		if ((slot->flags & CX_SLOT_STAGED) == 0 &&
-			cx_entry_matches(slot, ident, &hit->entry))
-		{
-			copy_hit_locked(cx_bucket_slot(&place), whole, hit);
-			hit->admitted = view == NULL || cx_deps_admits(view, identity);
-			found = true;
-		}
+		copy_hit_locked(cx_bucket_slot(&place), whole, hit);
+		hit->admitted = view == NULL || cx_deps_admits(view, identity);
 	}
 	LWLockRelease(lock);
 	return found;
@@ -292,18 +309,9 @@ cx_store_seen(const CxIdent *ident, uint64 gen, uint32 seen_ms)
 	CxEntry		entry;
 
 	LWLockAcquire(lock, LW_SHARED);
-	start(&place, (uint32) ident->id);
-	while (cx_bucket_match(&place, tag_of(ident->id), (uint32) ident->id))
-	{
-		CxSlot	   *slot = cx_slot(cx_bucket_slot(&place));
-
-		if (slot->gen == gen && (slot->flags & CX_SLOT_STAGED) == 0 &&
-			cx_entry_matches(slot, ident, &entry) && entry.has_stale)
-		{
-			cx_entry_set_seen(slot, seen_ms);
-			break;
-		}
-	}
+	if (find_committed_locked(&place, ident, &entry) && entry.has_stale &&
+		cx_slot(cx_bucket_slot(&place))->gen == gen)
+		cx_entry_set_seen(cx_slot(cx_bucket_slot(&place)), seen_ms);
 	LWLockRelease(lock);
 }
 
@@ -313,6 +321,12 @@ cx_store_value(const CxHit *hit, char *to)
 {
 	CxCursor	c;
 
+	if (hit->copy)
+	{
+		if (hit->entry.value_len > 0)
+			memcpy(to, hit->copy->value, hit->entry.value_len);
+		return;
+	}
 	if (hit->pinned == CX_NONE)
 	{
 		memcpy(to, hit->small, hit->entry.value_len);
@@ -331,22 +345,6 @@ cx_store_release(CxHit *hit)
 }
 
 /* ---- writers ---- */
-
-/* The committed entry of an identity, keys compared. */
-static bool
-find_committed_locked(CxPlace *place, const CxIdent *ident, CxEntry *entry)
-{
-	start(place, (uint32) ident->id);
-	while (cx_bucket_match(place, tag_of(ident->id), (uint32) ident->id))
-	{
-		CxSlot	   *slot = cx_slot(cx_bucket_slot(place));
-
-		if ((slot->flags & CX_SLOT_STAGED) == 0 &&
-			cx_entry_matches(slot, ident, entry))
-			return true;
-	}
-	return false;
-}
 
 /* Links a slot unless it is doomed. */
 static CxLinked

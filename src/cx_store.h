@@ -28,6 +28,8 @@ typedef struct CxHit
 	uint64		tag_id[CX_MAX_TAGS];
 	CxReads		reads;
 	char		small[CX_SMALL_VALUE];	/* the value, unless pinned */
+	const CxNewEntry *copy;		/* all of an entry that is not in the store,
+								 * or NULL */
 } CxHit;
 
 /* An entry to be put in the place of the one with its identity. */
@@ -90,6 +92,7 @@ extern void cx_store_remove_dead(const CxIdent *ident, uint64 gen);
  * allocation, no other lock. */
 typedef void (*CxScanCallback) (const CxSlot *slot, void *arg);
 extern uint32 cx_store_nbuckets(void);
+extern uint32 cx_store_bucket(uint64 id);
 extern void cx_store_scan(uint32 bucket, CxScanCallback callback, void *arg);
 extern uint32 cx_store_granules(uint32 bucket);
 

@@ -28,6 +28,7 @@
 #include "cx_jobs.h"
 #include "cx_roster.h"
 #include "cx_step.h"
+#include "cx_tier_visit.h"
 #include "cx_visitor.h"
 #include "cx_visits.h"
 #include "cx_waits.h"
@@ -114,6 +115,7 @@ visit(void)
 	MemoryContext keep = AllocSetContextCreate(context, "cachex visit",
 											   ALLOCSET_DEFAULT_SIZES);
 	TimestampTz next = CX_VISIT_NEVER;
+	TimestampTz stored;
 	MemoryContext transaction;
 	List	   *due;
 	ListCell   *lc;
@@ -137,12 +139,13 @@ visit(void)
 		attend(lfirst(lc));
 	}
 	cx_errands_run();
+	stored = cx_tier_visit();
 
 	if (!cx_step_open_books())
 		return CX_VISIT_NEVER;
 	if (!cx_roster_next(&next))
 		next = CX_VISIT_NEVER;
-	next = Min(next, cx_jobs_next());
+	next = Min(Min(next, stored), cx_jobs_next());
 	cx_step_close_books(context);
 	return cx_errands_linger(next);
 }

@@ -212,22 +212,29 @@ end_visit_locked(Place *p)
 
 /* ---- sessions ---- */
 
-/* Asks for a visit at once. Cannot fail. */
+/* Asks for a visit at an instant, or earlier. Cannot fail. */
 void
-cx_visits_ask(Oid db)
+cx_visits_ask_by(Oid db, TimestampTz when)
 {
 	Place	   *p;
 
 	LWLockAcquire(visits->lock, LW_EXCLUSIVE);
 	p = take_locked(db);
 	if (p == NULL)
-		visits->visit_all = NOW;
+		visits->visit_all = Min(visits->visit_all, when);
 	else
-		p->next_due = NOW;
-	if (p && p->latch)
+		p->next_due = Min(p->next_due, when);
+	if (p && p->latch && when == NOW)
 		SetLatch(p->latch);
 	LWLockRelease(visits->lock);
 	wake();
+}
+
+/* The same, at once. */
+void
+cx_visits_ask(Oid db)
+{
+	cx_visits_ask_by(db, NOW);
 }
 
 /*

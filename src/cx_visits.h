@@ -33,6 +33,7 @@ extern TimestampTz cx_visits_since(void);
 /* For sessions */
 extern void cx_visits_ask(Oid db);
 extern bool cx_visits_call(Oid db);
+extern void cx_visits_ask_by(Oid db, TimestampTz when);
 extern bool cx_visits_hold(Oid db);
 extern void cx_visits_wait(Oid db);
 extern void cx_visits_release(Oid db);

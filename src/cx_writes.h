@@ -22,6 +22,7 @@ typedef struct CxWrite
 	bool		created;		/* rel is new: its name may hide another; it
 								 * gets no mark */
 	bool		marked;			/* its mark stands and is to be resolved */
+	bool		stored;			/* it is in the table of invalidations */
 } CxWrite;
 
 extern bool cx_writes_any;		/* the list is not empty */

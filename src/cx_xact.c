@@ -14,6 +14,7 @@
 #include "cx_cache.h"
 #include "cx_collect.h"
 #include "cx_notes.h"
+#include "cx_tier_write.h"
 #include "cx_xact.h"
 
 static void
@@ -29,15 +30,18 @@ xact_cb(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 			cx_cache_after_commit();
+			cx_tier_after(true);
 			cx_store_release_stale();
 			cx_collect_abandon_all();
 			break;
 		case XACT_EVENT_PREPARE:
 			cx_cache_after_prepare();
+			cx_tier_after(true);
 			cx_store_release_stale();
 			break;
 		case XACT_EVENT_ABORT:
 			cx_cache_after_abort();
+			cx_tier_after(false);
 			cx_store_release_stale();
 			cx_collect_abandon_all();
 			break;
@@ -53,6 +57,8 @@ release_cb(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 {
 	if (phase == RESOURCE_RELEASE_LOCKS && is_commit && is_top_level)
 		cx_cache_after_locks();
+	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top_level)
+		cx_tier_after_locks();
 }
 
 static void
