@@ -145,7 +145,7 @@ DECLARE
 	before timestamptz; after timestamptz;
 	got jsonb; looked text; fetched text;
 BEGIN
-	IF until IS NULL THEN
+	IF until IS NULL OR until > clock_timestamp() + '5 s'::interval THEN
 		RETURN 'nothing to watch';
 	END IF;
 	LOOP
