@@ -29,7 +29,6 @@
 #include "cx_settings.h"
 #include "cx_tier.h"
 #include "cx_tier_write.h"
-#include "cx_validate.h"
 
 /* SQLSTATE of a cache miss where nothing may be loaded */
 #define ERRCODE_CACHE_MISS MAKE_SQLSTATE('C', 'X', '0', '0', '1')
@@ -467,25 +466,6 @@ life_of(const CxFetch *f, const CxLoaded *loaded)
 	return life;
 }
 
-/* Whether a loaded value meets the cache's condition; counts if not. */
-static bool
-is_valid(CxFetch *f, const CxValue *value)
-{
-	Jsonb	   *json;
-
-	if (f->ask.cache->validate == NULL || value->isnull ||
-		value->type != JSONBOID)
-		return true;
-	json = palloc(VARHDRSZ + value->len);
-	SET_VARSIZE(json, VARHDRSZ + value->len);
-	memcpy(VARDATA(json), value->data, value->len);
-	if (cx_validate_quietly(f->ask.cache, json))
-		return cx_fetch_find_cache_again(f);
-	if (cx_fetch_find_cache_again(f) && f->ask.cache->number >= 0)
-		cx_counters_add(f->ask.cache->number, CX_REFUSED_INVALID, 1);
-	return false;
-}
-
 /* Stores it, unless something is against it. */
 static CxFilled
 store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
@@ -502,7 +482,8 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 							refusals[f->refusal].counter, 1);
 		return CX_FILL_IMPOSSIBLE;
 	}
-	if (!is_valid(f, value))
+	/* what it ran may have changed the caches */
+	if (!cx_put_is_valid(f->ask.cache, value) || !cx_fetch_find_cache_again(f))
 		return CX_FILL_IMPOSSIBLE;
 	if (!cx_put_make_entry(&entry, f->ask.cache, value, &life))
 	{

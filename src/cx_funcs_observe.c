@@ -246,7 +246,8 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 	if (e->staged)
 		status = "pending";
 	else if (cx_scan_is_dead(e, cache->deps, GetCurrentTimestamp()))
-		status = e->entry.has_stale && e->ends > GetCurrentTimestamp()
+		status = e->entry.has_stale && e->ends > GetCurrentTimestamp() &&
+			e->gen > pg_atomic_read_u64(&cache->shared->gen)
 			? "stale" : "dead";
 	else if (e->entry.flags & CX_ENTRY_NULL)
 		status = "negative";

@@ -219,7 +219,8 @@ set_hit(Datum *v, bool *null, CxHit *hit, CxStatus status,
 
 	cx_put_copy_entry(hit, &copy);
 	cx_store_release(hit);
-	set_value(v, null, &copy, if_none_match);
+	/* a browser that has the stale value must not be told that it is fresh */
+	set_value(v, null, &copy, status == CX_STALE ? NULL : if_none_match);
 	if (status == CX_STALE)
 		v[E_STATUS] = CStringGetTextDatum("stale");
 	set_times(v, null, copy.created, copy.expires, now);

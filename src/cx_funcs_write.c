@@ -284,6 +284,7 @@ cachex_put_many(PG_FUNCTION_ARGS)
 			cx_args_tags(&entry, cx_args_array(fcinfo, 3));
 			if (cx_put_stage(&ask, &entry, keep, &any))
 				n++;
+			cache = ask.cache;
 		}
 	}
 	PG_RETURN_INT64(n);

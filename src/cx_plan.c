@@ -434,6 +434,13 @@ cx_plan_acquire(const char *source, CxPlanKind kind)
 	return plan;
 }
 
+/* How many parameters the text uses, the fixed one included. */
+int
+cx_plan_count_params(const CxPlan *plan)
+{
+	return plan->ntypes;
+}
+
 /*
  * cx_plan_release
  *

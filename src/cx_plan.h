@@ -21,6 +21,7 @@ typedef struct CxPlan CxPlan;
 
 extern CxPlan *cx_plan_acquire(const char *source, CxPlanKind kind);
 extern void cx_plan_release(CxPlan *plan);
+extern int	cx_plan_count_params(const CxPlan *plan);
 extern CxRows *cx_plan_execute(const CxPlan *plan, Datum first,
 							   bool first_isnull, ArrayType *params,
 							   uint64 limit);

@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "cx_counters.h"
 #include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
@@ -110,21 +111,45 @@ cx_put_json(CxValue *value, Jsonb *json)
 	value->len = json ? VARSIZE(json) - VARHDRSZ : 0;
 }
 
+/* The bytes of a jsonb with their length. */
+static Jsonb *
+make_json(const char *bytes, Size len)
+{
+	Jsonb	   *json = palloc(VARHDRSZ + len);
+
+	SET_VARSIZE(json, VARHDRSZ + len);
+	memcpy(VARDATA(json), bytes, len);
+	return json;
+}
+
+/*
+ * Whether a value that nobody asked to be put meets the cache's condition;
+ * counts if not.  cache is not valid afterwards.
+ */
+bool
+cx_put_is_valid(const CxCache *cache, const CxValue *value)
+{
+	int			number = cache->number;
+
+	if (cache->validate == NULL || value->isnull || value->type != JSONBOID ||
+		cx_validate_quietly(cache, make_json(value->data, value->len)))
+		return true;
+	if (number >= 0)
+		cx_counters_add(number, CX_REFUSED_INVALID, 1);
+	return false;
+}
+
 /* Raises an error for a value that does not meet the cache's condition. */
 static void
 validate(CxAsk *ask, const CxNewEntry *entry)
 {
 	char		name[NAMEDATALEN];
-	Jsonb	   *json;
 
 	if (ask->cache->validate == NULL || entry->isnull ||
 		entry->type != JSONBOID)
 		return;
 	strlcpy(name, ask->cache->name, NAMEDATALEN);
-	json = palloc(VARHDRSZ + entry->value_len);
-	SET_VARSIZE(json, VARHDRSZ + entry->value_len);
-	memcpy(VARDATA(json), entry->value, entry->value_len);
-	if (!cx_validate(ask->cache, json))
+	if (!cx_validate(ask->cache, make_json(entry->value, entry->value_len)))
 		ereport(ERROR,
 				(errcode(ERRCODE_CHECK_VIOLATION),
 				 errmsg("value for key \"%.*s\" violates the validation of cache \"%s\"",
@@ -133,15 +158,9 @@ validate(CxAsk *ask, const CxNewEntry *entry)
 	ask->cache = cx_catalog_get(name, strlen(name));
 }
 
-/*
- * Stages an entry, or (keep false) that there is none.  Returns whether it
- * was stored.
- */
-bool
-cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
+static bool
+stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 {
-	if (keep)
-		validate(ask, entry);
 	if (!cx_catalog_usable(ask->cache))
 	{
 		cx_cache_stage_nowhere(ask);
@@ -153,22 +172,46 @@ cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 	return false;
 }
 
-/* Puts a value, whatever is there, for the cache's own time to live. */
+/*
+ * Stages an entry, or (keep false) that there is none.  Returns whether it
+ * was stored.  ask->cache may be another pointer afterwards.
+ */
+bool
+cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
+{
+	if (keep)
+		validate(ask, entry);
+	return stage(ask, entry, keep, base);
+}
+
+/*
+ * Puts a value for a change of a table, whatever is there, for the cache's own
+ * time to live.  One that does not meet the cache's condition leaves none.
+ */
 void
-cx_put_value(CxCache *cache, const char *key, Size key_len, Jsonb *value)
+cx_put_value(const char *cache_name, const char *key, Size key_len,
+			 Jsonb *value)
 {
 	CxBase		base = {CX_BASE_ANY, 0, 0};
 	CxLife		life = {0};
+	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
 	CxNewEntry	entry;
 	CxValue		v;
 	CxAsk		ask;
+	bool		valid;
 	bool		keep;
 
-	cx_cache_ask(&ask, cache, key, key_len, NULL, 0);
+	if (cache == NULL)
+		return;
 	cx_put_json(&v, value);
-	keep = cx_put_make_entry(&entry, cache, &v, &life);
+	valid = cx_put_is_valid(cache, &v);
+	cache = cx_catalog_find(cache_name, strlen(cache_name));
+	if (cache == NULL)
+		return;
+	cx_cache_ask(&ask, cache, key, key_len, NULL, 0);
+	keep = cx_put_make_entry(&entry, cache, &v, &life) && valid;
 	entry.manual = true;
-	cx_put_stage(&ask, &entry, keep, &base);
+	stage(&ask, &entry, keep, &base);
 }
 
 /*

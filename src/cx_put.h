@@ -16,8 +16,9 @@ extern bool cx_put_make_entry(CxNewEntry *entry, const CxCache *cache,
 extern void cx_put_json(CxValue *value, Jsonb *json);
 extern bool cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep,
 						 const CxBase *base);
-extern void cx_put_value(CxCache *cache, const char *key, Size key_len,
-						 Jsonb *value);
+extern bool cx_put_is_valid(const CxCache *cache, const CxValue *value);
+extern void cx_put_value(const char *cache_name, const char *key,
+						 Size key_len, Jsonb *value);
 extern Jsonb *cx_put_read_json(const CxAsk *ask, const CxHit *hit);
 extern void cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry);
 

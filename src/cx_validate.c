@@ -24,10 +24,16 @@ void
 cx_validate_check(const char *expression)
 {
 	int			nest_level = cx_secure_pin_path();
+	CxPlan	   *plan;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	cx_plan_release(cx_plan_acquire(expression, CX_PLAN_EXPRESSION));
+	plan = cx_plan_acquire(expression, CX_PLAN_EXPRESSION);
+	if (cx_plan_count_params(plan) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_PARAMETER),
+				 errmsg("validate has no other parameter than $1, the value")));
+	cx_plan_release(plan);
 	/* nothing would meet what is not boolean */
 	cx_plan_release(cx_plan_acquire(psprintf("(%s\n) IS TRUE", expression),
 									CX_PLAN_EXPRESSION));

@@ -244,6 +244,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	text	   *scope = text_column(slot, p->columns.scope);
 	CxLife		life = read_life(slot, p);
 	bool		no_tags = true;
+	bool		valid;
 	Datum		tags = (Datum) 0;
 	CxCache    *cache;
 	CxValue		value;
@@ -255,6 +256,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	if (p->columns.tags != 0)
 		tags = slot_getattr(slot, p->columns.tags, &no_tags);
 
+	valid = cx_put_is_valid(cache_of(run->warmer), &value);
 	/* after what could have run functions: this pointer lasts no longer */
 	cache = cache_of(run->warmer);
 	cx_cache_ask(&ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
@@ -266,7 +268,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 			cx_counters_add(cache->number, cx_fetch_counter(run->refusal), 1);
 		return false;
 	}
-	if (!cx_put_make_entry(&entry, cache, &value, &life))
+	if (!valid || !cx_put_make_entry(&entry, cache, &value, &life))
 		return false;
 	entry.manual = true;
 	/* with both it is a warmer's; whoever writes it anew clears this */

@@ -264,7 +264,6 @@ static void
 put_row(Firing *f, TupleTableSlot *slot)
 {
 	CxTemplate *key = &f->spec.keys[0];
-	CxCache    *cache;
 	Jsonb	   *row;
 
 	if (!f->may_put || f->cleared ||
@@ -273,9 +272,7 @@ put_row(Firing *f, TupleTableSlot *slot)
 		return;
 	row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
 							slot->tts_tupleDescriptor->tdtypeid);
-	cache = find_cache(f->spec.cache);
-	if (cache)
-		cx_put_value(cache, f->name.data, f->name.len, row);
+	cx_put_value(f->spec.cache, f->name.data, f->name.len, row);
 }
 
 /* ---- rows ---- */
