@@ -148,6 +148,7 @@ take(CxClaim *claim, uint64 id, uint64 loader, ResourceOwner owner)
 {
 	claim->held = true;
 	claim->id = id;
+	claim->loader = loader;
 	claim->owner = owner;
 	remember(id);
 	pg_atomic_write_u64(&flights->loader[id % HINTS], loader);
@@ -183,6 +184,7 @@ void
 cx_flight_release(CxClaim *claim)
 {
 	ResourceOwner owner = CurrentResourceOwner;
+	uint64		hint = claim->loader;
 	LOCKTAG		tag;
 
 	if (!claim->held)
@@ -199,7 +201,7 @@ cx_flight_release(CxClaim *claim)
 	if (!is_held(claim->id))
 		return;
 	/* the next one may be for another loader */
-	pg_atomic_write_u64(&flights->loader[claim->id % HINTS], 0);
+	pg_atomic_compare_exchange_u64(&flights->loader[claim->id % HINTS], &hint, 0);
 	tag = tag_of(claim->id);
 	CurrentResourceOwner = claim->owner;
 	LockRelease(&tag, ExclusiveLock, false);

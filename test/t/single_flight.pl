@@ -401,6 +401,44 @@ does_not_wait('who has written', $fetch, $fetch, 'BEGIN; INSERT INTO scratch VAL
 does_not_wait('who has written in a savepoint', $fetch, $fetch,
 	'BEGIN; SAVEPOINT s; INSERT INTO scratch VALUES (1); ROLLBACK TO s');
 
+# Whom exact entries are not for, or who could not keep any; then others do wait.
+foreach my $case (
+	[ 'SERIALIZABLE', q{SET default_transaction_isolation = 'serializable'} ],
+	[ 'a temporary table hides another', 'CREATE TEMP TABLE t AS SELECT 1 AS v' ])
+{
+	my ($name, $before) = @$case;
+	fresh();
+	my ($first, $second, $third) = sessions(3);
+	$second->must($before);
+	send_loader($second, $fetch_e);
+	is($ctl->must("SELECT $holders"), '0', "$name: loads for nobody else");
+	send_loader($first, $fetch_e);
+	send_waiters($fetch_e, $third);
+	let_go();
+	is(answers($first, $third), '3*2', "$name: others load for each other");
+	$second->receive;
+	shut();
+	$ctl->must(q{SELECT cachex.clear('e')});
+	send_loader($first, $fetch_e);
+	send_loader($second, $fetch_e);
+	is($ctl->must("SELECT $waiting"), '0', "$name: does not wait");
+	let_go();
+	$_->receive foreach $first, $second;
+	is(stat_of('e', 'loads, loads_deduped'), '4|1', "$name: is counted");
+	close_all($first, $second, $third);
+}
+
+# Who goes on in his transaction.
+{
+	fresh();
+	let_go();
+	my ($s) = sessions(1);
+	$s->must("BEGIN; $fetch; $fetch_e");
+	is($ctl->must('SELECT count(*) FROM claims'), '0', 'a claim does not last until the end of the transaction');
+	$s->must('COMMIT');
+	$s->close;
+}
+
 # ---- sessions in each other's way ----
 
 # Two loaders that fetch each other's key.  The settings say how deep they are.
