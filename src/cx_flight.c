@@ -27,6 +27,8 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/timestamp.h"
 
 #include "cx_compat.h"
 #include "cx_flight.h"
@@ -247,27 +249,37 @@ typedef struct Wait
 {
 	uint64		id;
 	LOCKMODE	mode;
-	int			timeout_ms;
+	int			ms;				/* at most */
 	bool		granted;
 } Wait;
 
-/* Asks for the lock; one in mode Share is given back. */
+static bool in_a_circle;		/* the last wait would have been a deadlock */
+
+/*
+ * Asks for the lock; one in mode Share is given back.  The deadlock detector
+ * looks in half of the time, without a word in the log.
+ */
 static void
 acquire(void *arg)
 {
 	Wait	   *wait = arg;
 	LOCKTAG		tag = tag_of(wait->id);
 	int			lock_timeout = LockTimeout;
+	int			deadlock_timeout = DeadlockTimeout;
+	bool		log_waits = log_lock_waits;
 
 	PG_TRY();
 	{
-		LockTimeout = lock_timeout > 0 ? Min(lock_timeout, wait->timeout_ms)
-			: wait->timeout_ms;
+		LockTimeout = wait->ms;
+		DeadlockTimeout = Max(wait->ms / 2, 1);
+		log_lock_waits = false;
 		wait->granted = cx_compat_lock(&tag, wait->mode) != LOCKACQUIRE_NOT_AVAIL;
 	}
 	PG_FINALLY();
 	{
 		LockTimeout = lock_timeout;
+		DeadlockTimeout = deadlock_timeout;
+		log_lock_waits = log_waits;
 	}
 	PG_END_TRY();
 	if (wait->granted && wait->mode == ShareLock)
@@ -277,8 +289,30 @@ acquire(void *arg)
 static bool
 tolerates(int sqlerrcode)
 {
-	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	in_a_circle = sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	return in_a_circle || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/*
+ * Waits for the lock, timeout_ms or lock_timeout at most, and bit by bit: the
+ * loader may come to wait for this session at any time, by a lock that it holds
+ * without having written, and this one must be the first to notice that.
+ */
+static bool
+wait_for(uint64 id, LOCKMODE mode, int timeout_ms)
+{
+	int			left = LockTimeout > 0 ? Min(LockTimeout, timeout_ms) : timeout_ms;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), left);
+	Wait		wait = {id, mode};
+
+	do
+	{
+		wait.ms = Min(left, Max(DeadlockTimeout / 2, 10));
+		if (cx_try(acquire, &wait, tolerates))
+			return wait.granted;
+		left = (int) ((end - GetCurrentTimestamp()) / 1000);
+	} while (left > 0 && !in_a_circle);
+	return false;
 }
 
 /*
@@ -289,9 +323,7 @@ tolerates(int sqlerrcode)
 bool
 cx_flight_wait(uint64 id, int timeout_ms)
 {
-	Wait		wait = {id, ShareLock, timeout_ms, false};
-
-	return cx_try(acquire, &wait, tolerates) && wait.granted;
+	return wait_for(id, ShareLock, timeout_ms);
 }
 
 /* The same, and claims it then. */
@@ -299,9 +331,7 @@ bool
 cx_flight_wait_to_claim(CxClaim *claim, uint64 id, uint64 loader,
 						int timeout_ms)
 {
-	Wait		wait = {id, ExclusiveLock, timeout_ms, false};
-
-	if (!cx_try(acquire, &wait, tolerates) || !wait.granted)
+	if (!wait_for(id, ExclusiveLock, timeout_ms))
 		return false;
 	/* a subtransaction leaves its locks to the one that it was part of */
 	take(claim, id, loader, CurTransactionResourceOwner);
