@@ -253,6 +253,13 @@ must_execute(void)
 	return IsolationIsSerializable() && ShareSerializableXact() != NULL;
 }
 
+/* Whether this session is served exact entries, whatever they depend on. */
+bool
+cx_cache_serves_exact(void)
+{
+	return !must_execute() && !cx_names_hidden();
+}
+
 /*
  * Whether what was read may be the same for this transaction, its writers and
  * generations aside.  May lock relations.
@@ -274,7 +281,7 @@ may_serve_reads(const CxAsk *ask, const CxHit *hit)
 		return false;
 	if (!reads->exact)
 		return true;
-	return !must_execute() && !cx_names_hidden() &&
+	return cx_cache_serves_exact() &&
 		(!IsolationUsesXactSnapshot() || cx_reads_lock(reads));
 }
 

@@ -317,6 +317,7 @@ join(CxFetch *f, CxHit *hit)
 	if (f->mode == CX_FETCH_BYPASS || f->query == NULL || !f->ask.usable ||
 		f->alone || cx_guc_load_timeout == 0 ||
 		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		(f->exact && !cx_cache_serves_exact()) ||
 		cx_flight_is_alone(id, f->loader, f->ask.now))
 		return CX_MISS;
 	deadline = TimestampTzPlusMilliseconds(f->ask.now, cx_guc_load_timeout);

@@ -27,6 +27,8 @@
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/timestamp.h"
 
 #include "cx_compat.h"
 #include "cx_flight.h"
@@ -148,6 +150,7 @@ take(CxClaim *claim, uint64 id, uint64 loader, ResourceOwner owner)
 {
 	claim->held = true;
 	claim->id = id;
+	claim->loader = loader;
 	claim->owner = owner;
 	remember(id);
 	pg_atomic_write_u64(&flights->loader[id % HINTS], loader);
@@ -183,6 +186,7 @@ void
 cx_flight_release(CxClaim *claim)
 {
 	ResourceOwner owner = CurrentResourceOwner;
+	uint64		hint = claim->loader;
 	LOCKTAG		tag;
 
 	if (!claim->held)
@@ -199,7 +203,7 @@ cx_flight_release(CxClaim *claim)
 	if (!is_held(claim->id))
 		return;
 	/* the next one may be for another loader */
-	pg_atomic_write_u64(&flights->loader[claim->id % HINTS], 0);
+	pg_atomic_compare_exchange_u64(&flights->loader[claim->id % HINTS], &hint, 0);
 	tag = tag_of(claim->id);
 	CurrentResourceOwner = claim->owner;
 	LockRelease(&tag, ExclusiveLock, false);
@@ -245,27 +249,37 @@ typedef struct Wait
 {
 	uint64		id;
 	LOCKMODE	mode;
-	int			timeout_ms;
+	int			ms;				/* at most */
 	bool		granted;
 } Wait;
 
-/* Asks for the lock; one in mode Share is given back. */
+static bool in_a_circle;		/* the last wait would have been a deadlock */
+
+/*
+ * Asks for the lock; one in mode Share is given back.  The deadlock detector
+ * looks in half of the time, without a word in the log.
+ */
 static void
 acquire(void *arg)
 {
 	Wait	   *wait = arg;
 	LOCKTAG		tag = tag_of(wait->id);
 	int			lock_timeout = LockTimeout;
+	int			deadlock_timeout = DeadlockTimeout;
+	bool		log_waits = log_lock_waits;
 
 	PG_TRY();
 	{
-		LockTimeout = lock_timeout > 0 ? Min(lock_timeout, wait->timeout_ms)
-			: wait->timeout_ms;
+		LockTimeout = wait->ms;
+		DeadlockTimeout = Max(wait->ms / 2, 1);
+		log_lock_waits = false;
 		wait->granted = cx_compat_lock(&tag, wait->mode) != LOCKACQUIRE_NOT_AVAIL;
 	}
 	PG_FINALLY();
 	{
 		LockTimeout = lock_timeout;
+		DeadlockTimeout = deadlock_timeout;
+		log_lock_waits = log_waits;
 	}
 	PG_END_TRY();
 	if (wait->granted && wait->mode == ShareLock)
@@ -275,8 +289,30 @@ acquire(void *arg)
 static bool
 tolerates(int sqlerrcode)
 {
-	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	in_a_circle = sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	return in_a_circle || sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE;
+}
+
+/*
+ * Waits for the lock, timeout_ms or lock_timeout at most, and bit by bit: the
+ * loader may come to wait for this session at any time, by a lock that it holds
+ * without having written, and this one must be the first to notice that.
+ */
+static bool
+wait_for(uint64 id, LOCKMODE mode, int timeout_ms)
+{
+	int			left = LockTimeout > 0 ? Min(LockTimeout, timeout_ms) : timeout_ms;
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), left);
+	Wait		wait = {id, mode};
+
+	do
+	{
+		wait.ms = Min(left, Max(DeadlockTimeout / 2, 10));
+		if (cx_try(acquire, &wait, tolerates))
+			return wait.granted;
+		left = (int) ((end - GetCurrentTimestamp()) / 1000);
+	} while (left > 0 && !in_a_circle);
+	return false;
 }
 
 /*
@@ -287,9 +323,7 @@ tolerates(int sqlerrcode)
 bool
 cx_flight_wait(uint64 id, int timeout_ms)
 {
-	Wait		wait = {id, ShareLock, timeout_ms, false};
-
-	return cx_try(acquire, &wait, tolerates) && wait.granted;
+	return wait_for(id, ShareLock, timeout_ms);
 }
 
 /* The same, and claims it then. */
@@ -297,9 +331,7 @@ bool
 cx_flight_wait_to_claim(CxClaim *claim, uint64 id, uint64 loader,
 						int timeout_ms)
 {
-	Wait		wait = {id, ExclusiveLock, timeout_ms, false};
-
-	if (!cx_try(acquire, &wait, tolerates) || !wait.granted)
+	if (!wait_for(id, ExclusiveLock, timeout_ms))
 		return false;
 	/* a subtransaction leaves its locks to the one that it was part of */
 	take(claim, id, loader, CurTransactionResourceOwner);

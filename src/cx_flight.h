@@ -13,6 +13,7 @@ typedef struct CxClaim
 {
 	bool		held;
 	uint64		id;
+	uint64		loader;
 	ResourceOwner owner;
 } CxClaim;
 
