@@ -58,6 +58,8 @@ CREATE TABLE cachex.stored_entry (
 	roles bigint,
 	created timestamptz NOT NULL,
 	expires timestamptz NOT NULL,
+	stale_ms integer NOT NULL,
+	stale_by_row boolean NOT NULL,
 	cost double precision NOT NULL,
 	tags text[],
 	metadata jsonb,

@@ -312,15 +312,24 @@ note_fresh(const CxAsk *ask, const CxHit *hit, bool quiet)
 	cx_store_seen(&ask->ident, hit->gen, (uint32) ms);
 }
 
-/* How stale the caller may be served this entry, in microseconds. */
-static int64
-allowed_staleness(const CxAsk *ask, const CxEntry *entry)
+/*
+ * How stale the caller may be served an entry that is kept so long past its
+ * end, in microseconds.
+ */
+int64
+cx_cache_may_be_stale(const CxAsk *ask, uint32 stale_ms, bool by_row)
 {
-	int64		kept = (int64) entry->stale_ms * 1000;
+	int64		kept = (int64) stale_ms * 1000;
 
 	if (ask->stale_us != CX_STALE_AS_DEFINED)
 		return Min(ask->stale_us, kept);
-	return entry->stale_by_row ? kept : Min(ask->cache->stale_us, kept);
+	return by_row ? kept : Min(ask->cache->stale_us, kept);
+}
+
+static inline int64
+allowed_staleness(const CxAsk *ask, const CxEntry *entry)
+{
+	return cx_cache_may_be_stale(ask, entry->stale_ms, entry->stale_by_row);
 }
 
 static TimestampTz

@@ -64,6 +64,8 @@ extern void cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key,
 						 Size key_len, const char *scope, Size scope_len);
 extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern bool cx_cache_serves_exact(void);
+extern int64 cx_cache_may_be_stale(const CxAsk *ask, uint32 stale_ms,
+								   bool by_row);
 extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 								 const uint64 *tag_id, const CxReads *reads);
 extern bool cx_cache_own_moved(const CxAsk *ask, int ntags,

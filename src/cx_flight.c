@@ -296,7 +296,8 @@ tolerates(int sqlerrcode)
 /*
  * Waits for the lock, timeout_ms or lock_timeout at most, and bit by bit: the
  * loader may come to wait for this session at any time, by a lock that it holds
- * without having written, and this one must be the first to notice that.
+ * without having written, and this one must be the first to notice that.  So
+ * it looks once in any time as long as deadlock_timeout.
  */
 static bool
 wait_for(uint64 id, LOCKMODE mode, int timeout_ms)
@@ -307,7 +308,7 @@ wait_for(uint64 id, LOCKMODE mode, int timeout_ms)
 
 	do
 	{
-		wait.ms = Min(left, Max(DeadlockTimeout / 2, 10));
+		wait.ms = Min(left, Max(DeadlockTimeout / 10 * 9, 10));
 		if (cx_try(acquire, &wait, tolerates))
 			return wait.granted;
 		left = (int) ((end - GetCurrentTimestamp()) / 1000);

@@ -11,8 +11,8 @@
  * the roles that it had then, under the settings that the loader read, and
  * while what the transaction itself has written or invalidated does not touch
  * it.  Rows of tables that change leave no records, so what an exact cache's
- * loader has returned is found here (cx_tier_find), but not served: it is
- * for callers who take something stale.
+ * loader has returned is served as stale only, to those who allow it, so long
+ * after it was computed as they do.
  *
  * In SERIALIZABLE the tables are not read, since that would be a conflict with
  * those who write them; nor where that would have to wait for a lock.
@@ -23,6 +23,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
+#include "common/int.h"
 #include "miscadmin.h"
 #include "utils/timestamp.h"
 
@@ -38,8 +39,25 @@ typedef struct Wanted
 {
 	CxAsk	   *ask;
 	uint64		loader;			/* 0 = any */
+	bool		stale;			/* within what the caller allows */
 	TimestampTz now;
 } Wanted;
+
+/* Until when a row may be served stale. */
+static TimestampTz
+stale_until(const CxAsk *ask, const CxNewEntry *entry)
+{
+	/* of an exact entry it is not known when it ended */
+	TimestampTz end = ask->cache->exact ? entry->created : entry->expires;
+	int64		allowed = cx_cache_may_be_stale(ask, entry->stale_ms,
+												entry->stale_by_row);
+	TimestampTz until;
+
+	end = Min(end, entry->expires);
+	if (end == CX_NEVER || pg_add_s64_overflow(end, allowed, &until))
+		return CX_NEVER;
+	return until;
+}
 
 /* Whether a row is what is wanted, its invalidations aside. */
 static bool
@@ -48,7 +66,7 @@ accept(const CxTierRow *row, void *arg)
 	const Wanted *w = arg;
 	const CxNewEntry *entry = &row->entry;
 
-	if (entry->expires != CX_NEVER && entry->expires <= w->now)
+	if ((w->stale ? stale_until(w->ask, entry) : entry->expires) <= w->now)
 		return false;
 	if (w->loader != 0 && !entry->manual &&
 		!(entry->has_loader && entry->loader == w->loader))
@@ -112,13 +130,13 @@ find_stored(const Wanted *w, CxTierRow *row)
  * The newest row of the identity that is right for the caller's snapshot, an
  * exact cache's tables aside; *row and what it points to are in the current
  * memory context.  loader is the fingerprint that a loader's row must have,
- * or 0.  The snapshot of ask is still active.  May raise errors of reading
+ * or 0; stale says that it need not be fresh.  The snapshot of ask is still active.  May raise errors of reading
  * catalogs and tables.
  */
 bool
-cx_tier_find(CxAsk *ask, uint64 loader, CxTierRow *row)
+cx_tier_find(CxAsk *ask, uint64 loader, bool stale, CxTierRow *row)
 {
-	Wanted		w = {ask, loader, 0};
+	Wanted		w = {ask, loader, stale};
 	const CxTierNew *own;
 	bool		is_own;
 
@@ -158,6 +176,9 @@ make_hit(const CxAsk *ask, const CxTierRow *row, CxHit *hit)
 	hit->entry.typhash = entry->typhash;
 	hit->entry.loader = entry->loader;
 	hit->entry.created = entry->created;
+	hit->entry.has_stale = entry->stale_ms > 0;
+	hit->entry.stale_ms = entry->stale_ms;
+	hit->entry.stale_by_row = entry->stale_by_row;
 	hit->entry.ntags = (uint16) entry->ntags;
 	hit->entry.metadata_len = entry->metadata_len;
 	hit->entry.value_len = (uint32) entry->value_len;
@@ -201,9 +222,26 @@ fill_and_find(CxAsk *ask, CxTierRow *row, uint64 gen, uint64 loader,
 	return false;
 }
 
+/* For a caller who allows it: CX_STALE, or CX_MISS. */
+static CxStatus
+serve_stale(CxAsk *ask, uint64 loader, CxTierRow *row, CxHit *hit)
+{
+	if (ask->stale_us == 0 || !cx_tier_find(ask, loader, true, row))
+		return CX_MISS;
+	/* a value by hand is no answer to a loader in an exact cache */
+	if (ask->cache->exact && loader != 0 && row->entry.manual)
+		return CX_MISS;
+	make_hit(ask, row, hit);
+	hit->stale_until = stale_until(ask, &row->entry);
+	cx_counters_add(ask->cache->number, CX_STALE_HITS, 1);
+	cx_counters_add(ask->cache->number, CX_SAVED_US, (uint64) hit->cost_us);
+	return CX_STALE;
+}
+
 /*
  * After a miss in memory: looks into the table.  Returns CX_HIT or CX_NEGATIVE
- * with a hit as cx_cache_lookup does, counted as tier_hits, or CX_MISS with
+ * with a hit as cx_cache_lookup does, counted as tier_hits; CX_STALE where the
+ * caller allows that, counted as stale_hits; or CX_MISS with
  * hit as it was.  loader is as in cx_tier_find; fill says whether to store it
  * in memory.
  */
@@ -218,12 +256,14 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 		return CX_MISS;
 	gen = cx_cache_begin_fill(false);
 	row = palloc(sizeof(CxTierRow));
-	if (!cx_tier_find(ask, loader, row) ||
+	if (!cx_tier_find(ask, loader, false, row) ||
 		(ask->cache->exact && (!row->entry.manual || row->reads.known ||
 							   loader != 0)))
 	{
+		CxStatus	status = serve_stale(ask, loader, row, hit);
+
 		pfree(row);
-		return CX_MISS;
+		return status;
 	}
 	isnull = row->entry.isnull;
 	if (!fill || !fill_and_find(ask, row, gen, loader, whole, hit))

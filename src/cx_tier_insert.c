@@ -164,6 +164,8 @@ cx_tier_insert(CxTier *tier, const CxTierNew *new)
 	v[E_ROLES] = Int64GetDatum((int64) new->roles);
 	v[E_CREATED] = TimestampTzGetDatum(entry->created);
 	v[E_EXPIRES] = TimestampTzGetDatum(entry->expires);
+	v[E_STALE_MS] = Int32GetDatum((int32) entry->stale_ms);
+	v[E_STALE_BY_ROW] = BoolGetDatum(entry->stale_by_row);
 	v[E_COST] = Float8GetDatum(entry->cost_us);
 	null[E_TAGS] = entry->ntags == 0;
 	if (entry->ntags > 0)

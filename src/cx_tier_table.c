@@ -274,6 +274,8 @@ cx_tier_read(CxTier *tier, HeapTuple tuple, CxTierRow *row)
 	entry->typhash = (uint32) DatumGetInt64(v[E_TYPHASH]);
 	entry->created = DatumGetTimestampTz(v[E_CREATED]);
 	entry->expires = DatumGetTimestampTz(v[E_EXPIRES]);
+	entry->stale_ms = (uint32) DatumGetInt32(v[E_STALE_MS]);
+	entry->stale_by_row = DatumGetBool(v[E_STALE_BY_ROW]);
 	entry->cost_us = DatumGetFloat8(v[E_COST]);
 	row->version = (UINT64CONST(1) << 62) |
 		(cx_key_mix(row->xid + (uint64) entry->created) >> 3);

@@ -184,9 +184,9 @@ copy_one(CxTier *tier, const CxTierItem *item, Datum seen)
 						 cx_key_stable_ident(new.stable, &new.ident), false);
 	cx_tier_insert(tier, &new);
 	cx_counters_add(item->cache, CX_TIER_STORED, 1);
-	if (new.entry.expires != CX_NEVER)
+	if (cx_entry_end(&new.entry) != CX_NEVER)
 		cx_tier_queue_clean(MyDatabaseId,
-							Max(new.entry.expires,
+							Max(cx_entry_end(&new.entry),
 								cx_tier_next_clean(ask.now)));
 }
 
@@ -282,11 +282,11 @@ row_is_useless(Cleaning *c, HeapTuple tuple)
 	CxTierRow  *row = palloc(sizeof(CxTierRow));
 
 	if (!cx_tier_read(&c->tier, tuple, row) ||
-		(row->entry.expires != CX_NEVER && row->entry.expires <= c->now) ||
+		cx_entry_end(&row->entry) <= c->now ||
 		!has_cache(row->cache) ||
 		cx_tier_is_dead(&c->tier, GetActiveSnapshot(), row))
 		return true;
-	c->first = Min(c->first, row->entry.expires);
+	c->first = Min(c->first, cx_entry_end(&row->entry));
 	return false;
 }
 

@@ -23,7 +23,7 @@
  * does it, and marked as late: then the transaction's own rows are dead.
  *
  * Locking: none of cachex's on entry or return.  Heavyweight: RowExclusiveLock
- * on the tables, and advisory locks of their own kinds (the fourth field is 5
+ * on the tables, and advisory locks of their own kinds (the fourth field is 6
  * for a key, 6 for all of them).
  */
 #include "postgres.h"
@@ -46,8 +46,8 @@
 #include "cx_tier_write.h"
 #include "cx_writes.h"
 
-#define FIELD4_KEY		5
-#define FIELD4_ALL		6
+#define FIELD4_KEY		6
+#define FIELD4_ALL		7
 #define MAX_LOCKS		32		/* keys; with more, all are locked */
 #define CLEAN_AFTER_US	(INT64CONST(60) * USECS_PER_SEC)
 
