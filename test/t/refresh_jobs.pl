@@ -325,11 +325,16 @@ $_->close foreach ($other, $two);
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '200ms'");
 $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '200ms'");
+# one that has just been started may not have heard of it
+until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer')});
 like(error_of('SELECT pg_sleep(300)::text AS value'),
 	qr/^failed: .*statement timeout/, 'a loader that hangs is stopped');
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '1min'");
 $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '1min'");
+until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer')});
 
 # ---- a worker, or the server, that dies ----
 
