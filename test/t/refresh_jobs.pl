@@ -320,6 +320,24 @@ is($s->must("SELECT count(*) FROM cachex.jobs WHERE cache = 'w'"), '0',
 $s->must('RESET ROLE');
 $_->close foreach ($other, $two);
 
+# the settings of a job that a watch asks for
+$s->must($_) foreach (
+	q{CREATE FUNCTION load_zone(key text) RETURNS text STABLE LANGUAGE sql
+	  AS $$SELECT current_setting('TimeZone')$$},
+	q{ALTER ROLE alice SET TimeZone = 'Asia/Tokyo'},
+	q{ALTER ROLE alice IN DATABASE postgres SET TimeZone = 'Asia/Seoul'},
+	q{SET ROLE alice},
+	q{SELECT cachex.create_cache('z', consistency => 'ttl', loader => 'load_zone(text)')},
+	q{SELECT cachex.watch('item', 'z', keys => ARRAY['zone'], action => 'refresh')},
+	q{UPDATE item SET v = 1},
+	q{SET TimeZone = 'Asia/Seoul'});
+until_true($s, "EXISTS (SELECT FROM cachex.jobs WHERE cache = 'z' AND status = 'done')");
+is($s->must("SELECT cachex.fetch('z', 'zone')"), '"Asia/Seoul"',
+	'are those that the owner has in the database');
+is($s->must("SELECT loads FROM cachex.stats WHERE cache = 'z'"), '1',
+	'as a session of his finds');
+$s->must("SELECT cachex.drop_cache('z'); RESET TimeZone; RESET ROLE");
+
 # ---- a loader that hangs ----
 
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '200ms'");
