@@ -17,8 +17,6 @@
  */
 #include "postgres.h"
 
-#include <signal.h>
-
 #include "miscadmin.h"
 #include "postmaster/interrupt.h"
 #include "storage/latch.h"
@@ -48,7 +46,7 @@ static bool unfit = false;		/* for a request, which another has to run */
 
 /*
  * Called once, when the worker has connected and has the settings that the
- * database has.  From here on a change of the configuration is noticed.
+ * database has.
  */
 void
 cx_errands_begin(void)
@@ -59,7 +57,6 @@ cx_errands_begin(void)
 	MemoryContextSwitchTo(old);
 	cx_settings_write(&defaults);
 	placeholders = cx_settings_placeholders();
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 }
 
 /* Whether this process is not as a new one would be. */

@@ -10,13 +10,15 @@
  * Locking: none on entry or return of any function.
  *
  * Not done here: which warmers are due (cx_roster.c), what one does
- * (cx_warmer.c), jobs and what readers ask for (cx_errands.c), starting the worker (cx_launcher.c).
+ * (cx_warmer.c), jobs and what readers ask for (cx_errands.c), starting the
+ * worker (cx_launcher.c).
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -157,6 +159,7 @@ cx_visitor_main(Datum main_arg)
 	CxVisit		me;
 
 	memcpy(&me, MyBgworkerEntry->bgw_extra, sizeof(me));
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	if (!cx_visits_enter(&me))
 		proc_exit(0);

@@ -320,16 +320,39 @@ is($s->must("SELECT count(*) FROM cachex.jobs WHERE cache = 'w'"), '0',
 $s->must('RESET ROLE');
 $_->close foreach ($other, $two);
 
+# the settings of a job that a watch asks for
+$s->must($_) foreach (
+	q{CREATE FUNCTION load_zone(key text) RETURNS text STABLE LANGUAGE sql
+	  AS $$SELECT current_setting('TimeZone')$$},
+	q{ALTER ROLE alice SET TimeZone = 'Asia/Tokyo'},
+	q{ALTER ROLE alice IN DATABASE postgres SET TimeZone = 'Asia/Seoul'},
+	q{SET ROLE alice},
+	q{SELECT cachex.create_cache('z', consistency => 'ttl', loader => 'load_zone(text)')},
+	q{SELECT cachex.watch('item', 'z', keys => ARRAY['zone'], action => 'refresh')},
+	q{UPDATE item SET v = 1},
+	q{SET TimeZone = 'Asia/Seoul'});
+until_true($s, "EXISTS (SELECT FROM cachex.jobs WHERE cache = 'z' AND status = 'done')");
+is($s->must("SELECT cachex.fetch('z', 'zone')"), '"Asia/Seoul"',
+	'are those that the owner has in the database');
+is($s->must("SELECT loads FROM cachex.stats WHERE cache = 'z'"), '1',
+	'as a session of his finds');
+$s->must("SELECT cachex.drop_cache('z'); RESET TimeZone; RESET ROLE");
+
 # ---- a loader that hangs ----
 
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '200ms'");
 $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '200ms'");
+# one that has just been started may not have heard of it
+until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer')});
 like(error_of('SELECT pg_sleep(300)::text AS value'),
 	qr/^failed: .*statement timeout/, 'a loader that hangs is stopped');
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '1min'");
 $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '1min'");
+until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE backend_type = 'cachex warmer')});
 
 # ---- a worker, or the server, that dies ----
 
