@@ -24,7 +24,7 @@
  *
  * Locking: none of cachex's on entry or return.  Heavyweight: RowExclusiveLock
  * on the tables, and advisory locks of their own kinds (the fourth field is 6
- * for a key, 6 for all of them).
+ * for a key, 7 for all of them).
  */
 #include "postgres.h"
 
