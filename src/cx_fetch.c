@@ -135,6 +135,7 @@ cx_fetch_begin(CxFetch *f)
 	f->due = false;
 	f->other_settings = false;
 	f->gen = 0;
+	f->invalid = false;
 	f->reads.known = false;
 	f->loader = 0;
 	if (f->function)
@@ -453,6 +454,7 @@ is_valid(CxFetch *f, const CxValue *value)
 	memcpy(VARDATA(json), value->data, value->len);
 	if (cx_validate_quietly(f->ask.cache, json))
 		return cx_fetch_find_cache_again(f);
+	f->invalid = true;
 	if (cx_fetch_find_cache_again(f) && f->ask.cache->number >= 0)
 		cx_counters_add(f->ask.cache->number, CX_REFUSED_INVALID, 1);
 	return false;
