@@ -88,7 +88,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone
     SELECT d::integer, p, e.status, e.value IS NOT NULL, e.age, (e.value ->> 'calculated_at')::timestamptz,
         jsonb_array_length(e.value -> 'films'), round(e.bytes / 1024.0, 1), j.id, j.status, j.attempts,
         round(extract(epoch FROM coalesce(j.finished, clock_timestamp()) - j.started), 1), j.last_error
-    FROM jsonb_array_elements(cinegraph.decades()) AS d
+    FROM jsonb_array_elements_text(cinegraph.decades()) AS d
         CROSS JOIN jsonb_array_elements_text(cinegraph.profiles()) AS p
         CROSS JOIN LATERAL cachex.lookup('scores', 'scores:' || d || ':' || p) AS e
         LEFT JOIN (SELECT DISTINCT ON (key) * FROM cachex.jobs WHERE cache = 'scores' ORDER BY key, id DESC) AS j
