@@ -1,16 +1,17 @@
 -- Cinegraph with cachex: scores are computed when somebody asks for that by
 -- hand, and pages are cut from what is stored. After schema.sql and scoring.sql.
 --
--- The functions run as their owner and under settings of their own, so that all
--- visitors share the entries, whatever role, time zone or search_path they have.
+-- The functions that visitors call run as their owner and under settings of
+-- their own (see the end), so that all of them share the entries.
 
 CREATE EXTENSION IF NOT EXISTS cachex;
 
 -- ---- caches ----
 
--- Fresh for 15 minutes; older ones are shown as stale, since nobody but an
--- editor has them computed again. A table behind memory has them after a restart.
-SELECT cachex.create_cache('scores', consistency => 'ttl', ttl => '15 min', stale_for => '10 years',
+-- Scores stand until somebody has them computed again: in memory, and in a table
+-- behind it, which has them after an eviction or a restart. What is invalidated by
+-- hand stays to be seen as stale, for 24 days (the most there is) or a restart.
+SELECT cachex.create_cache('scores', consistency => 'ttl', ttl => NULL, stale_for => '24 days',
     loader => 'cinegraph.scores(text)', persist => 'table', options => jsonb_build_object('validate',
         $$jsonb_array_length($1 -> 'films') > 0
             AND jsonb_array_length(jsonb_path_query_array($1, '$.films[*].score ? (@ >= 0 && @ <= 100)'))
@@ -22,21 +23,19 @@ SELECT cachex.watch('cinegraph.film'), cachex.watch('cinegraph.profile');
 
 -- ---- what may be asked for ----
 
-CREATE FUNCTION cinegraph.decades() RETURNS jsonb LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+CREATE FUNCTION cinegraph.decades() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$
     SELECT cachex.fetch('choices', 'decades',
         'SELECT jsonb_agg(DISTINCT decade ORDER BY decade) FROM cinegraph.film')
 $$;
 
-CREATE FUNCTION cinegraph.profiles() RETURNS jsonb LANGUAGE sql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+CREATE FUNCTION cinegraph.profiles() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$
     SELECT cachex.fetch('choices', 'profiles',
         'SELECT jsonb_agg(DISTINCT name ORDER BY name) FROM cinegraph.profile')
 $$;
 
 -- The key; an error where there is no such decade or profile.
 CREATE FUNCTION cinegraph.scores_key(decade integer, profile text) RETURNS text
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT coalesce(cinegraph.decades() @> to_jsonb(decade), false) THEN
         RAISE invalid_parameter_value USING MESSAGE = format('there is no decade %s', decade);
@@ -51,8 +50,7 @@ $$;
 
 -- 100 of the 1,000 films. It never computes.
 CREATE FUNCTION cinegraph.page(decade integer, profile text, page_no integer DEFAULT 1)
-RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     key text := cinegraph.scores_key(decade, profile);
     scores jsonb;
@@ -73,7 +71,7 @@ $$;
 
 -- Returns the number of the job.
 CREATE FUNCTION cinegraph.refresh(decade integer, profile text) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     RETURN cachex.refresh('scores', cinegraph.scores_key(decade, profile), max_attempts => 3);
 END
@@ -84,7 +82,7 @@ CREATE FUNCTION cinegraph.dashboard()
 RETURNS TABLE (decade integer, profile text, status text, available boolean, age interval,
     calculated_at timestamptz, films integer, kb numeric, job bigint, job_status text, attempts integer,
     seconds numeric, last_error text)
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $$
+LANGUAGE sql SECURITY DEFINER AS $$
     SELECT d::integer, p, e.status, e.value IS NOT NULL, e.age, (e.value ->> 'calculated_at')::timestamptz,
         jsonb_array_length(e.value -> 'films'), round(e.bytes / 1024.0, 1), j.id, j.status, j.attempts,
         round(extract(epoch FROM coalesce(j.finished, clock_timestamp()) - j.started), 1), j.last_error
@@ -95,7 +93,20 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET TimeZone
             ON j.key = 'scores:' || d || ':' || p
 $$;
 
--- ---- who may do what ----
+-- ---- who may do what, and how ----
+
+-- An entry answers only under the settings that its loader had, of those that
+-- can change a result; drivers set some of them in every session.
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT oid FROM pg_proc WHERE pronamespace = 'cinegraph'::regnamespace AND prosecdef LOOP
+        EXECUTE format($f$ALTER FUNCTION %s SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC'
+            SET DateStyle = 'ISO, MDY' SET IntervalStyle = 'postgres' SET extra_float_digits = 1$f$, f);
+    END LOOP;
+END
+$$;
 
 -- A visitor sees pages; the films, the scoring and the jobs are not his.
 CREATE ROLE cinegraph_visitor;

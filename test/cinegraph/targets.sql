@@ -28,4 +28,8 @@ UNION ALL
 SELECT format('%s has scores that are not between 0 and 100', key) FROM cachex.entries('scores') AS e,
     LATERAL (SELECT min(score), max(score), count(score) FROM jsonb_path_query((cachex.lookup('scores', key)).value,
         '$.films[*].score') AS j, LATERAL (SELECT j::numeric AS score) AS s) AS s
-WHERE (min >= 0 AND max <= 100 AND count = 1000) IS NOT TRUE;
+WHERE (min >= 0 AND max <= 100 AND count = 1000) IS NOT TRUE
+UNION ALL
+SELECT format('scores of %s keys are there at the end, not of 3', count(*)) FROM cinegraph.dashboard()
+WHERE available AND status = 'hit' AND films = 1000
+HAVING count(*) <> 3;
