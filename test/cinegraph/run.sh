@@ -8,7 +8,7 @@ set -u
 . "$(dirname "$0")/../lib.sh"
 
 films=${1:-100000}
-[[ $films =~ ^[1-9][0-9]{4,6}$ ]] && [ "$films" -ge 20000 ] || cx_die 'usage: run.sh [FILMS]'
+[[ $films =~ ^([2-9]|1[0-9])[0-9]{4,5}$ ]] || cx_die 'usage: run.sh [FILMS], 20000 at least'
 clients=8
 views=4000
 keys=('1960 balanced' '1990 crowd' '2010 auteurs')
