@@ -136,6 +136,7 @@ cx_fetch_begin(CxFetch *f)
 	f->due = false;
 	f->other_settings = false;
 	f->gen = 0;
+	f->invalid = false;
 	f->reads.known = false;
 	f->loader = 0;
 	if (f->function)
@@ -484,7 +485,8 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 		return CX_FILL_IMPOSSIBLE;
 	}
 	/* what it ran may have changed the caches */
-	if (!cx_put_is_valid(f->ask.cache, value) || !cx_fetch_find_cache_again(f))
+	f->invalid = !cx_put_is_valid(f->ask.cache, value);
+	if (f->invalid || !cx_fetch_find_cache_again(f))
 		return CX_FILL_IMPOSSIBLE;
 	if (!cx_put_make_entry(&entry, f->ask.cache, value, &life))
 	{

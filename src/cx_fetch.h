@@ -49,6 +49,7 @@ typedef struct CxFetch
 	/* of a run of the loader */
 	uint64		gen;			/* from before it, 0 = not to be kept */
 	CxRefusal	refusal;
+	bool		invalid;		/* the value violates the cache's validation */
 	CxReads		reads;
 } CxFetch;
 

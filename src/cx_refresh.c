@@ -79,25 +79,34 @@ cx_refresh_compute(CxFetch *f)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("result cannot be kept in cache \"%s\"", f->cache),
 				 errhint("The view cachex.stats counts the reasons.")));
+	if (f->invalid)
+		ereport(ERROR,
+				(errcode(ERRCODE_CHECK_VIOLATION),
+				 errmsg("value for key \"%.*s\" violates the validation of cache \"%s\"",
+						f->ask.ident.key_len, f->ask.ident.key, f->cache)));
 	return is_to_be_kept(f, &loaded);
 }
 
 /*
- * Raises an error unless the result is there.  It is not beside a commit that
- * changes what it depends on, for one, so another attempt may succeed.
+ * Raises an error unless the result is there, and not just what was there
+ * before.  It is not beside a commit that changes what it depends on, for
+ * one, so another attempt may succeed.
  */
 static void
 check_kept(CxFetch *f)
 {
 	CxStatus	status = CX_MISS;
+	bool		is_old = false;
 	CxHit		hit;
 
 	if (cx_fetch_find_cache_again(f))
 	{
 		status = cx_cache_lookup(&f->ask, false, &hit);
+		if (status != CX_MISS)
+			is_old = hit.gen == f->old_gen;
 		cx_store_release(&hit);
 	}
-	if (status != CX_HIT && status != CX_NEGATIVE)
+	if (is_old || (status != CX_HIT && status != CX_NEGATIVE))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("result was not kept in cache \"%s\"", f->cache)));

@@ -168,6 +168,35 @@ $s->must('UPDATE number SET n = 1');
 wait_for_job($id, "status = 'done'");
 is($s->must("SELECT cachex.get('c', 'k')"), '1', 'in the end it succeeds');
 
+# a value that is refused, and one that cannot be stored, beside an old one
+$s->must(q{SELECT cachex.create_cache('v', consistency => 'ttl',
+	options => '{"validate": "($1)::int < 100"}')});
+$s->must(q{SELECT cachex.refresh('v', 'k', wait => true, query => 'SELECT 7 AS value')});
+my $invalid = 'value for key "k" violates the validation of cache "v"';
+foreach my $value ('700', "'x'::text")
+{
+	$id = $s->must("SELECT cachex.refresh('v', 'k', max_attempts => 2,
+		query => \$q\$SELECT $value AS value\$q\$)");
+	wait_for_job($id, "status IN ('done', 'failed')");
+	is(job($id, "status || attempts || last_error"), "failed2$invalid",
+		"$value is refused, and the job says so");
+}
+$s->query(q{SELECT cachex.refresh('v', 'k', wait => true, query => 'SELECT 700 AS value')});
+like($s->error, qr/could not refresh key "k" of cache "v": $invalid/, 'so is who waits told');
+$s->query(q{BEGIN; SELECT cachex.refresh('v', 'k', wait => true, query => 'SELECT 700 AS value')});
+like($s->error, qr/ERROR: +$invalid/, 'and who does it himself');
+$s->must('ROLLBACK');
+is($s->must("SELECT cachex.get('v', 'k'), refused_invalid FROM cachex.stats WHERE cache = 'v'"),
+	'7|6', 'the old value stays');
+$s->must(q{SELECT cachex.alter_cache('v', '{"max_memory": "16kB", "validate": null}')});
+$id = $s->must(q{SELECT cachex.refresh('v', 'k', max_attempts => 1,
+	query => 'SELECT repeat($$x$$, 100000) AS value')});
+wait_for_job($id, "status IN ('done', 'failed')");
+is(job($id, "status || ': ' || last_error"), 'failed: result was not kept in cache "v"',
+	'what the cache has no room for is an error');
+is($s->must("SELECT cachex.get('v', 'k'), refused_limit FROM cachex.stats WHERE cache = 'v'"),
+	'7|1', 'also when the old value stays');
+
 # ---- one at a time ----
 
 my $gate = session($node);
