@@ -565,3 +565,14 @@ CREATE FUNCTION cachex.memory(OUT used bigint, OUT available bigint,
 RETURNS record LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'cachex_memory';
 COMMENT ON FUNCTION cachex.memory() IS 'the memory of all databases together, writers that are in doubt, and what of a snapshot file came back at the start';
+
+-- Rows that are run as somebody, or name an owner, are nobody's to write: not
+-- even a member of pg_write_all_data's.
+ALTER TABLE cachex.cache_definition ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.stored_entry ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.stored_invalidation ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.warmer_definition ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.warmer_run ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.warmer_request ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.job ENABLE ROW LEVEL SECURITY;
+ALTER TABLE cachex.job_request ENABLE ROW LEVEL SECURITY;

@@ -32,6 +32,8 @@
 #include "cx_visits.h"
 
 #define LINGER_MS	1000		/* after the last request */
+#define LONGEST_MS		10000	/* of lingering, for the sake of other
+								 * databases */
 #define JOBS_MS		60000		/* in one visit */
 #define SOON_MS		1000		/* jobs may be left to do */
 
@@ -204,7 +206,8 @@ doze(TimestampTz until)
 
 /*
  * At the end of a visit: runs what readers ask for until nobody has for a
- * while, next is reached or a visit is asked for.  Returns next, or that
+ * while, next is reached, a visit is asked for, or other databases have waited
+ * long enough.  Returns next, or that
  * somebody has to come at once.
  */
 TimestampTz
@@ -213,6 +216,8 @@ cx_errands_linger(TimestampTz next)
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "cachex errand",
 												  ALLOCSET_DEFAULT_SIZES);
+	TimestampTz last = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   LONGEST_MS);
 	TimestampTz until;
 	bool		asked;
 
@@ -223,14 +228,14 @@ cx_errands_linger(TimestampTz next)
 		asked = cx_visits_listen();
 		serve(context);
 		until = TimestampTzPlusMilliseconds(last_request, LINGER_MS);
-		until = Min(until, next);
+		until = Min(Min(until, next), last);
 		if (asked || is_to_leave() || GetCurrentTimestamp() >= until)
 			break;
 		doze(until);
 	} while (true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
-	if ((is_worn() || is_to_leave()) &&
+	if ((is_worn() || is_to_leave() || GetCurrentTimestamp() >= last) &&
 		(cx_requests_waiting(MyDatabaseId) ||
 		 next <= TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 											 SOON_MS)))

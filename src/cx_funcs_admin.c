@@ -49,6 +49,7 @@ typedef struct Setting
 	const char *type;			/* its text is cast to this */
 	bool		nullable;
 	bool		option;			/* create_cache takes it in options */
+	bool		is_run;			/* as the cache's owner */
 } Setting;
 
 static const Setting settings[] =
@@ -58,14 +59,14 @@ static const Setting settings[] =
 	{"max_entries", "bigint", true},
 	{"max_memory", "bigint", true},
 	{"consistency", "text", false},
-	{"loader", "text", true},
+	{"loader", "text", true, false, true},
 	{"enabled", "boolean", false},
 	{"version", "integer", false},
 	{"stale_for", "interval", false},
 	{"persist", "text", false},
 	{"beta", "double precision", false, true},
 	{"jitter", "double precision", false, true},
-	{"validate", "text", true, true},
+	{"validate", "text", true, true, true},
 };
 
 #define MAX_ARGS 14				/* of a statement */
@@ -344,8 +345,12 @@ change_settings(const char *cache, Jsonb *changes, bool options)
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
 		if (token == WJB_KEY)
+		{
 			setting = find_setting(pnstrdup(v.val.string.val,
 											v.val.string.len), options);
+			if (setting->is_run)
+				cx_owner_require_itself(cx_catalog_get(cache, strlen(cache)));
+		}
 		else if (token == WJB_VALUE)
 		{
 			args[1] = setting_value(setting, &v);

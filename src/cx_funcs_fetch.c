@@ -263,12 +263,10 @@ load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 	ManyRun		run = {missing, NULL, 0};
 	CxLoadedKey *rows;
 	int			nrows;
-	bool		usable;
 
 	cx_fetch_load(f, run_many, &run);
 	rows = run.rows;
 	nrows = run.nrows;
-	usable = cx_fetch_find_cache_again(f);
 	qsort(rows, nrows, sizeof(CxLoadedKey), compare_rows);
 	for (int i = 0; i < n; i++)
 	{
@@ -280,7 +278,12 @@ load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 		row = row_of(many[i].key, rows, nrows);
 		many[i].isnull = row.isnull;
 		many[i].value = row.value;
-		if (!usable)
+
+		/*
+		 * storing a value can run the cache's validation, and so change
+		 * caches
+		 */
+		if (!cx_fetch_find_cache_again(f))
 			continue;
 		ask_key(fcinfo, f, many[i].key);
 		f->old_gen = many[i].old_gen;

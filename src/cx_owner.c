@@ -22,6 +22,29 @@ cx_owner_allows(const CxCache *cache)
 		cx_compat_owns_database(MyDatabaseId, GetUserId());
 }
 
+/* Whether a role has all privileges of the owner. */
+bool
+cx_owner_is(const CxCache *cache, Oid role)
+{
+	return has_privs_of_role(role, cache->owner);
+}
+
+/*
+ * Raises an error unless the current role has all privileges of the owner: for
+ * what will be run as the owner it is not enough to own the database.
+ */
+void
+cx_owner_require_itself(const CxCache *cache)
+{
+	if (!cx_owner_is(cache, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must have the privileges of the owner of cache \"%s\"",
+						cache->name),
+				 errdetail("What is asked for is run as role \"%s\".",
+						   GetUserNameFromId(cache->owner, false))));
+}
+
 /* Raises an error unless the current role may change the cache. */
 void
 cx_owner_require(const CxCache *cache)

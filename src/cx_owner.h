@@ -8,6 +8,8 @@
 #include "cx_catalog.h"
 
 extern bool cx_owner_allows(const CxCache *cache);
+extern bool cx_owner_is(const CxCache *cache, Oid role);
+extern void cx_owner_require_itself(const CxCache *cache);
 extern void cx_owner_require(const CxCache *cache);
 extern void cx_owner_require_create(void);
 

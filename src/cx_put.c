@@ -144,6 +144,7 @@ static void
 validate(CxAsk *ask, const CxNewEntry *entry)
 {
 	char		name[NAMEDATALEN];
+	uint64		uid = ask->cache->uid;
 
 	if (ask->cache->validate == NULL || entry->isnull ||
 		entry->type != JSONBOID)
@@ -156,6 +157,11 @@ validate(CxAsk *ask, const CxNewEntry *entry)
 						ask->ident.key_len, ask->ident.key, name)));
 	/* what it ran may have changed the caches */
 	ask->cache = cx_catalog_get(name, strlen(name));
+	if (ask->cache->uid != uid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cache \"%s\" was replaced while a value for it was validated",
+						name)));
 }
 
 static bool

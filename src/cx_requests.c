@@ -58,6 +58,7 @@ typedef struct Slot
 	bool		failed;			/* DONE: data is the message */
 	uint16		len;			/* of data */
 	TimestampTz since;			/* when it came into its state */
+	TimestampTz asked;			/* when it was queued first */
 } Slot;
 
 typedef struct Requests
@@ -269,6 +270,7 @@ queue(uint64 id, const CxParcel *data, Size len, uint64 *ticket, bool *running)
 		s->len = (uint16) len;
 		memcpy(data_of(s), data->bytes, len);
 		set_state_locked(s, QUEUED);
+		s->asked = s->since;
 	}
 	if (s)
 	{
@@ -530,7 +532,13 @@ cx_requests_give_back(uint64 ticket)
 	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
 	s = find_ticket_locked(ticket);
 	if (s && s->state == RUNNING && s->pid == MyProcPid)
+	{
+		TimestampTz asked = s->asked;
+
+		/* it has waited since then */
 		set_state_locked(s, QUEUED);
+		s->since = asked;
+	}
 	LWLockRelease(requests->lock);
 }
 

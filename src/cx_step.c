@@ -16,6 +16,7 @@
 #include "access/xact.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -25,12 +26,38 @@
 #include "cx_step.h"
 
 #define BOOKS_TIMEOUT_MS 30000	/* for each statement on our own tables */
+#define GRACE_MS		3000	/* for a query to end when it is told to */
 #define MAX_ERROR_LEN 1000		/* bytes of a message that are kept */
+
+/* What a function can catch does not stop it; this cannot be caught. */
+static TimeoutId last_resort = MAX_TIMEOUTS;
+
+static void
+end_process(void)
+{
+	ProcDiePending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+static void
+start_timeout(int ms)
+{
+	if (ms <= 0)
+		return;
+	if (last_resort == MAX_TIMEOUTS)
+		last_resort = RegisterTimeout(USER_TIMEOUT, end_process);
+	enable_timeout_after(STATEMENT_TIMEOUT, ms);
+	enable_timeout_after(last_resort,
+						 (int) Min((int64) ms + GRACE_MS, INT_MAX));
+}
 
 /* As for any transaction here, whatever the database's own settings are. */
 static void
 start_transaction(bool read_only)
 {
+	/* what now() is */
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	XactReadOnly = read_only;
 	XactIsoLevel = XACT_READ_COMMITTED;
@@ -49,6 +76,8 @@ static void
 stop_timeout(void)
 {
 	disable_timeout(STATEMENT_TIMEOUT, false);
+	if (last_resort != MAX_TIMEOUTS)
+		disable_timeout(last_resort, false);
 	QueryCancelPending = false;
 }
 
@@ -79,8 +108,7 @@ static void
 run_once(CxStepRun run, void *arg, int timeout_ms)
 {
 	start_transaction(true);
-	if (timeout_ms > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, timeout_ms);
+	start_timeout(timeout_ms);
 	run(arg);
 	stop_timeout();
 	commit_transaction();
@@ -120,7 +148,7 @@ cx_step_open_books(void)
 	start_transaction(false);
 	if (OidIsValid(cx_catalog_table("cache_definition")))
 	{
-		enable_timeout_after(STATEMENT_TIMEOUT, BOOKS_TIMEOUT_MS);
+		start_timeout(BOOKS_TIMEOUT_MS);
 		return true;
 	}
 	commit_transaction();

@@ -53,6 +53,7 @@
 static void
 start(void)
 {
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	XactReadOnly = false;
 	XactIsoLevel = XACT_READ_COMMITTED;

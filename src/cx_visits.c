@@ -74,6 +74,7 @@ typedef struct Visits
 	Latch	   *latch;			/* of the launcher; NULL: there is none */
 	TimestampTz since;			/* when this memory was new */
 	TimestampTz visit_all;		/* when to visit every database */
+	int			turn;			/* place after that of the last visit */
 	bool		crowded;		/* there were not enough places */
 	Place		place[MAX_DATABASES];
 } Visits;
@@ -433,7 +434,8 @@ cx_visits_next(TimestampTz now, TimestampTz *due)
 	first = visits->visit_all;
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
-		Place	   *p = &visits->place[i];
+		/* of those that are equally due the one after the last */
+		Place	   *p = &visits->place[(visits->turn + i) % MAX_DATABASES];
 		TimestampTz t = Max(p->next_due, p->not_before);
 
 		if (p->state != IDLE)
@@ -461,6 +463,7 @@ cx_visits_begin(Oid db, CxVisit *visit)
 	p = take_locked(db);
 	if (p)
 	{
+		visits->turn = (int) (p - visits->place) + 1;
 		p->state = STARTING;
 		p->done = false;
 		p->next_due = NEVER;

@@ -34,6 +34,7 @@
 #include "utils/snapmgr.h"
 
 #include "cx_jobs.h"
+#include "cx_owner.h"
 #include "cx_put.h"
 #include "cx_preload.h"
 #include "cx_notes.h"
@@ -164,17 +165,18 @@ stage_key(Firing *f)
 }
 
 /*
- * Asks for a job for each key, in the owner's name.  All in one statement,
- * and into a table that makes no writer wait.
+ * Asks for a job for each key, in the name of the cache's owner, if he is the
+ * table's as well: nobody else has his loader run.  All in one statement, and
+ * into a table that makes no writer wait.
  */
 static void
-ask_for_jobs(Firing *f)
+ask_for_jobs(Firing *f, Oid table_owner)
 {
 	CxCache    *cache = find_cache(f->spec.cache);
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
-	if (cache && cache->enabled)
+	if (cache && cache->enabled && cx_owner_is(cache, table_owner))
 		cx_jobs_add_keys(f->spec.cache, cache->owner,
 						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
@@ -536,7 +538,7 @@ cachex_on_change(PG_FUNCTION_ARGS)
 		statement_changed(f, data);
 	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
 	if (f->refresh)
-		ask_for_jobs(f);
+		ask_for_jobs(f, data->tg_relation->rd_rel->relowner);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
 	return PointerGetDatum(NULL);

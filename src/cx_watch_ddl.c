@@ -40,6 +40,7 @@
 
 #include "cx_catalog.h"
 #include "cx_compat.h"
+#include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_template.h"
 #include "cx_trigger.h"
@@ -326,6 +327,8 @@ check_cache(const CxWatchSpec *spec)
 				 errmsg("action \"refresh\" needs a cache with a loader"),
 				 errhint("Give cache \"%s\" one with cachex.alter_cache().",
 						 spec->cache)));
+	if (spec->refresh)
+		cx_owner_require_itself(cache);
 	if (spec->stale && cache->stale_us == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

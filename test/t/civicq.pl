@@ -85,6 +85,10 @@ sub differences
 my $reader = session($node);
 my $writer = session($node);
 
+# Warmers run again after a clear; first it is seen what visitors compute.
+$node->append_conf('postgresql.conf', "cachex.databases = ''");
+$node->reload;
+
 # ---- the seven events ----
 
 sub event
@@ -247,6 +251,8 @@ is(one($node, "SELECT computed FROM visit('candidate_page($candidate2)')"), '0',
 
 # ---- warmers, for instance after everything was cleared ----
 
+$node->append_conf('postgresql.conf', "cachex.databases = '*'");
+$node->reload;
 $node->poll_query_until('postgres',
 	q{SELECT count(*) = 0 FROM cachex.warmers WHERE last_finished IS NULL OR running})
   or die 'the warmers have not run';
