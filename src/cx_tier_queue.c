@@ -164,6 +164,23 @@ cx_tier_queue_take(Oid db, CxTierItem *items, int max)
 	return n;
 }
 
+/* A database, or the extension in it, is gone. Cannot fail. */
+void
+cx_tier_queue_forget(Oid db)
+{
+	CxTierItem	item;
+
+	while (cx_tier_queue_take(db, &item, 1) > 0)
+		;
+	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		if (queue->place[i].db == db)
+			queue->place[i].db = InvalidOid;
+	}
+	LWLockRelease(queue->lock);
+}
+
 /* ---- when rows may be stored ---- */
 
 /*

@@ -26,6 +26,7 @@ extern void cx_tier_queue_init(void *memory);
 
 /* Entries to be copied */
 extern void cx_tier_queue_push(const CxTierItem *item);
+extern void cx_tier_queue_forget(Oid db);
 extern int	cx_tier_queue_take(Oid db, CxTierItem *items, int max);
 
 /* When rows may be stored at all */
