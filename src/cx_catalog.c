@@ -36,6 +36,7 @@
 
 #include "cx_catalog.h"
 #include "cx_key.h"
+#include "cx_tier_queue.h"
 
 /* Columns of cachex.cache_definition, in order */
 enum
@@ -370,6 +371,8 @@ load(void)
 	}
 	PG_END_TRY();
 	MemoryContextDelete(MemoryContextSwitchTo(old));
+	if (any_in_table)
+		cx_tier_queue_start();
 }
 
 /* A cache by name, or NULL. Raises an error when the rows cannot be read. */

@@ -21,6 +21,7 @@
 #include "cx_inval.h"
 #include "cx_make.h"
 #include "cx_reads.h"
+#include "cx_tier_queue.h"
 #include "cx_tier_write.h"
 #include "cx_visits.h"
 #include "cx_wake.h"
@@ -368,6 +369,7 @@ finish(const CxOp *op)
 	else if (op->kind == CX_OP_DATABASE_DROPPED)
 	{
 		cx_registry_drop_database((Oid) op->u.row.id, cx_gens_next());
+		cx_tier_queue_forget((Oid) op->u.row.id);
 		cx_wake_before(0);
 	}
 	else if (op->kind == CX_OP_ROW_ADDED || op->kind == CX_OP_ROW_CHANGED)

@@ -164,6 +164,23 @@ cx_tier_queue_take(Oid db, CxTierItem *items, int max)
 	return n;
 }
 
+/* A database, or the extension in it, is gone. Cannot fail. */
+void
+cx_tier_queue_forget(Oid db)
+{
+	CxTierItem	item;
+
+	while (cx_tier_queue_take(db, &item, 1) > 0)
+		;
+	LWLockAcquire(queue->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_DATABASES; i++)
+	{
+		if (queue->place[i].db == db)
+			queue->place[i].db = InvalidOid;
+	}
+	LWLockRelease(queue->lock);
+}
+
 /* ---- when rows may be stored ---- */
 
 /*
@@ -187,6 +204,20 @@ cx_tier_queue_define_end(void)
 }
 
 /*
+ * To be called when it is first known in a process that there is a persistent
+ * cache.  What was prepared before the server's start counts as begun.
+ */
+void
+cx_tier_queue_start(void)
+{
+	uint64		unknown = 0;
+
+	if (pg_atomic_read_u64(&queue->since) == 0)
+		(void) pg_atomic_compare_exchange_u64(&queue->since, &unknown,
+											  U64FromFullTransactionId(ReadNextFullTransactionId()));
+}
+
+/*
  * Whether a row may be stored whose value is that of a snapshot with this
  * xmin.  To be asked when the snapshot has been taken, and before the
  * definition of the cache is looked at.
@@ -194,21 +225,11 @@ cx_tier_queue_define_end(void)
 bool
 cx_tier_queue_admits(uint64 xmin)
 {
-	uint64		since;
-
 	if (pg_atomic_read_u32(&queue->defining) != 0)
 		return false;
 	pg_memory_barrier();
-	since = pg_atomic_read_u64(&queue->since);
-	if (since == 0)
-	{
-		/* what was prepared before the start counts as begun */
-		uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
-
-		if (pg_atomic_compare_exchange_u64(&queue->since, &since, next))
-			since = next;
-	}
-	return xmin >= since;
+	cx_tier_queue_start();
+	return xmin >= pg_atomic_read_u64(&queue->since);
 }
 
 /* ---- when to look through the rows ---- */

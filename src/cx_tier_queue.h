@@ -26,11 +26,13 @@ extern void cx_tier_queue_init(void *memory);
 
 /* Entries to be copied */
 extern void cx_tier_queue_push(const CxTierItem *item);
+extern void cx_tier_queue_forget(Oid db);
 extern int	cx_tier_queue_take(Oid db, CxTierItem *items, int max);
 
 /* When rows may be stored at all */
 extern void cx_tier_queue_define_begin(void);
 extern void cx_tier_queue_define_end(void);
+extern void cx_tier_queue_start(void);
 extern bool cx_tier_queue_admits(uint64 xmin);
 
 /* When to look through the rows of a database */

@@ -401,7 +401,8 @@ cx_tier_is_dead(CxTier *tier, Snapshot snapshot, const CxTierRow *row)
 	}
 	if (row->nrels == 0)
 		return false;
-	now = RegisterSnapshot(GetLatestSnapshot());
+	/* a fresh one, to be had within a parallel query as well */
+	now = RegisterSnapshot(GetCatalogSnapshot(RelationGetRelid(tier->records)));
 	for (int i = row->ndeps - row->nrels; i < row->ndeps && !dead; i++)
 		dead = dep_kills(tier, now, row->deps[i], row);
 	UnregisterSnapshot(now);

@@ -158,6 +158,17 @@ CREATE TEMP TABLE written ON COMMIT DROP AS SELECT 1;
 SELECT cachex.put('pt', 'other', '1'), status, value FROM cachex.lookup('pt', 'f');
 COMMIT;
 SELECT count(*) FROM cachex.entries('pt', 'f');
+-- beside parallel workers
+CREATE TABLE pt_many AS SELECT i FROM generate_series(1, 1000) AS i;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+CALL evict();
+SELECT count(cachex.get('pt', 'f')) FROM pt_many WHERE i > 0;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+DROP TABLE pt_many;
 -- not in SERIALIZABLE
 CALL evict();
 BEGIN ISOLATION LEVEL SERIALIZABLE;

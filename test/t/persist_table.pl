@@ -65,6 +65,13 @@ kill 'KILL', $pid;
 $node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM cachex.entries('t')});
 is(one($node, q{SELECT cachex.get('t', 'ro')}), '5050', 'a process that is killed costs memory only');
 
+# A put has its row when it has committed.
+wait_for(q{count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'cachex warmer'}, 'no worker is at work');
+$node->safe_psql('postgres', q{SELECT cachex.put('t', 'durable', '1')});
+$node->stop('immediate');
+$node->start;
+is(one($node, q{SELECT cachex.get('t', 'durable')}), '1', 'a put before a crash is there');
+
 # ---- what a restart must not bring back ----
 
 $node->safe_psql('postgres', q{SELECT cachex.invalidate('t', 'ro');
