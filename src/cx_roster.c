@@ -19,23 +19,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
-#include "executor/spi.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "cx_books.h"
 #include "cx_catalog.h"
 #include "cx_roster.h"
-#include "cx_secure.h"
 #include "cx_warmth.h"
-
-#define MAX_ARGS 7
 
 /*
  * Of definition d with its run r: waited for ($1); or asked for; or what it
@@ -55,136 +47,55 @@
 	" FROM cachex.warmer_definition d LEFT JOIN cachex.warmer_run r" \
 	" ON r.cache = d.cache AND r.name = d.name"
 
-/* What has to be undone after a statement. */
-typedef struct Step
-{
-	MemoryContext caller;
-	CxSecure	secure;
-} Step;
-
-/* Arguments of a statement. */
-typedef struct Args
-{
-	int			n;
-	Oid			type[MAX_ARGS];
-	Datum		value[MAX_ARGS];
-	char		null[MAX_ARGS];
-} Args;
-
-static Oid
-definitions(void)
-{
-	return cx_catalog_table("warmer_definition");
-}
-
 /* Whether the extension is there. */
 bool
 cx_roster_exists(void)
 {
-	return OidIsValid(definitions());
-}
-
-static Oid
-owner_of_tables(void)
-{
-	HeapTuple	tuple;
-	Oid			owner;
-
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(definitions()));
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"cachex\" is not installed in this database"),
-				 errhint("Run CREATE EXTENSION cachex.")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* An error between begin and end is undone by the transaction's abort. */
-static void
-begin(Step *step)
-{
-	step->caller = CurrentMemoryContext;
-	cx_secure_begin(&step->secure, owner_of_tables());
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
+	return OidIsValid(cx_catalog_table("warmer_definition"));
 }
 
 static void
-end(const Step *step)
+begin(CxBooks *books)
 {
-	SPI_finish();
-	cx_secure_end(&step->secure);
+	cx_books_begin(books, "warmer_definition");
 }
 
-static void
-add_arg(Args *args, Oid type, Datum value, bool isnull)
-{
-	Assert(args->n < MAX_ARGS);
-	args->type[args->n] = type;
-	args->value[args->n] = value;
-	args->null[args->n] = isnull ? 'n' : ' ';
-	args->n++;
-}
-
-static void
-add_text(Args *args, const char *string)
-{
-	add_arg(args, TEXTOID, string ? CStringGetTextDatum(string) : (Datum) 0,
-			string == NULL);
-}
-
-static Args
+static CxBooksArgs
 args_of(const char *cache, const char *name)
 {
-	Args		args = {0};
+	CxBooksArgs args = {0};
 
-	add_text(&args, cache);
-	add_text(&args, name);
+	cx_books_text(&args, cache);
+	cx_books_text(&args, name);
 	return args;
 }
 
-/* Runs one statement; returns how many rows it touched. */
+/* One statement, all of it; returns how many rows it touched. */
 static uint64
-run(const char *sql, Args *args)
+run_alone(const char *sql, CxBooksArgs *args)
 {
-	int			result = SPI_execute_with_args(sql, args->n, args->type,
-											   args->value, args->null,
-											   false, 0);
-
-	if (result < 0)
-		elog(ERROR, "SPI_execute_with_args failed: %s",
-			 SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* The same, all of it. */
-static uint64
-run_alone(const char *sql, Args *args)
-{
-	Step		step;
+	CxBooks		books;
 	uint64		n;
 
-	begin(&step);
-	n = run(sql, args);
-	end(&step);
+	begin(&books);
+	n = cx_books_run(sql, args);
+	cx_books_end(&books);
 	return n;
 }
 
 /* An argument: the warmers that are waited for. */
-static Args
+static CxBooksArgs
 wanted_arg(const int64 *wanted, int n)
 {
-	Args		args = {0};
+	CxBooksArgs args = {0};
 	Datum	   *elems = palloc(Max(n, 1) * sizeof(Datum));
 
 	for (int i = 0; i < n; i++)
 		elems[i] = Int64GetDatum(wanted[i]);
-	add_arg(&args, INT8ARRAYOID,
-			PointerGetDatum(construct_array(elems, n, INT8OID, sizeof(int64),
-											FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
-			false);
+	cx_books_arg(&args, INT8ARRAYOID,
+				 PointerGetDatum(construct_array(elems, n, INT8OID, sizeof(int64),
+												 FLOAT8PASSBYVAL, TYPALIGN_DOUBLE)),
+				 false);
 	return args;
 }
 
@@ -241,33 +152,33 @@ cache_of(const char *name)
 bool
 cx_roster_add(const CxWarmer *w, const Interval *every)
 {
-	Args		args = args_of(w->cache, w->name);
-	Args		key = args;
-	Step		step;
+	CxBooksArgs args = args_of(w->cache, w->name);
+	CxBooksArgs key = args;
+	CxBooks		books;
 	bool		added;
 
 	cx_warmth_expect(cache_of(w->cache));
-	begin(&step);
-	add_text(&args, w->query);
-	add_arg(&args, INTERVALOID, IntervalPGetDatum(every), every == NULL);
-	add_arg(&args, BOOLOID, BoolGetDatum(w->required), false);
-	add_arg(&args, BOOLOID, BoolGetDatum(w->replace), false);
-	added = run("INSERT INTO cachex.warmer_definition"
-				" (cache, name, query, every, required, replace)"
-				" VALUES ($1, $2, $3, $4, $5, $6)"
-				" ON CONFLICT DO NOTHING", &args) > 0;
+	begin(&books);
+	cx_books_text(&args, w->query);
+	cx_books_arg(&args, INTERVALOID, IntervalPGetDatum(every), every == NULL);
+	cx_books_arg(&args, BOOLOID, BoolGetDatum(w->required), false);
+	cx_books_arg(&args, BOOLOID, BoolGetDatum(w->replace), false);
+	added = cx_books_run("INSERT INTO cachex.warmer_definition"
+						 " (cache, name, query, every, required, replace)"
+						 " VALUES ($1, $2, $3, $4, $5, $6)"
+						 " ON CONFLICT DO NOTHING", &args) > 0;
 	if (added)
 	{
-		run("DELETE FROM cachex.warmer_run WHERE cache = $1 AND name = $2",
-			&key);
+		cx_books_run("DELETE FROM cachex.warmer_run WHERE cache = $1 AND name = $2",
+					 &key);
 		/* a required one is waited for, so it runs at once */
-		run("INSERT INTO cachex.warmer_run (cache, name, created, epoch)"
-			" SELECT cache, name, clock_timestamp(),"
-			" CASE WHEN NOT required THEN cachex.warm_epoch(cache) END"
-			" FROM cachex.warmer_definition"
-			" WHERE cache = $1 AND name = $2", &key);
+		cx_books_run("INSERT INTO cachex.warmer_run (cache, name, created, epoch)"
+					 " SELECT cache, name, clock_timestamp(),"
+					 " CASE WHEN NOT required THEN cachex.warm_epoch(cache) END"
+					 " FROM cachex.warmer_definition"
+					 " WHERE cache = $1 AND name = $2", &key);
 	}
-	end(&step);
+	cx_books_end(&books);
 	return added;
 }
 
@@ -275,19 +186,19 @@ cx_roster_add(const CxWarmer *w, const Interval *every)
 bool
 cx_roster_remove(const char *cache, const char *name)
 {
-	Args		args = args_of(cache, name);
-	Step		step;
+	CxBooksArgs args = args_of(cache, name);
+	CxBooks		books;
 	bool		removed;
 
-	begin(&step);
-	removed = run("DELETE FROM cachex.warmer_definition"
-				  " WHERE cache = $1 AND coalesce(name = $2, true)",
-				  &args) > 0;
-	run("DELETE FROM cachex.warmer_run"
-		" WHERE cache = $1 AND coalesce(name = $2, true)", &args);
-	run("DELETE FROM cachex.warmer_request"
-		" WHERE cache = $1 AND coalesce(name = $2, true)", &args);
-	end(&step);
+	begin(&books);
+	removed = cx_books_run("DELETE FROM cachex.warmer_definition"
+						   " WHERE cache = $1 AND coalesce(name = $2, true)",
+						   &args) > 0;
+	cx_books_run("DELETE FROM cachex.warmer_run"
+				 " WHERE cache = $1 AND coalesce(name = $2, true)", &args);
+	cx_books_run("DELETE FROM cachex.warmer_request"
+				 " WHERE cache = $1 AND coalesce(name = $2, true)", &args);
+	cx_books_end(&books);
 	return removed;
 }
 
@@ -302,19 +213,19 @@ cx_roster_forget(const char *cache)
 List *
 cx_roster_list(const char *cache, ArrayType *names)
 {
-	Args		args = args_of(cache, NULL);
-	Step		step;
+	CxBooksArgs args = args_of(cache, NULL);
+	CxBooks		books;
 	List	   *warmers;
 
 	args.n = 1;
-	add_arg(&args, TEXTARRAYOID, PointerGetDatum(names), names == NULL);
-	begin(&step);
-	run("SELECT" WARMER " FROM cachex.warmer_definition d"
-		" WHERE coalesce(d.cache = $1, true)"
-		" AND coalesce(d.name = ANY ($2), true) ORDER BY d.cache, d.name",
-		&args);
-	warmers = read_warmers(step.caller);
-	end(&step);
+	cx_books_arg(&args, TEXTARRAYOID, PointerGetDatum(names), names == NULL);
+	begin(&books);
+	cx_books_run("SELECT" WARMER " FROM cachex.warmer_definition d"
+				 " WHERE coalesce(d.cache = $1, true)"
+				 " AND coalesce(d.name = ANY ($2), true) ORDER BY d.cache, d.name",
+				 &args);
+	warmers = read_warmers(books.caller);
+	cx_books_end(&books);
 	return warmers;
 }
 
@@ -322,7 +233,7 @@ cx_roster_list(const char *cache, ArrayType *names)
 void
 cx_roster_request(const CxWarmer *w)
 {
-	Args		args = args_of(w->cache, w->name);
+	CxBooksArgs args = args_of(w->cache, w->name);
 
 	run_alone("INSERT INTO cachex.warmer_request (cache, name)"
 			  " VALUES ($1, $2)", &args);
@@ -336,21 +247,21 @@ cx_roster_request(const CxWarmer *w)
 List *
 cx_roster_due(const int64 *wanted, int nwanted)
 {
-	Args		none = {0};
-	Args		args = wanted_arg(wanted, nwanted);
-	Step		step;
+	CxBooksArgs none = {0};
+	CxBooksArgs args = wanted_arg(wanted, nwanted);
+	CxBooks		books;
 	List	   *warmers;
 
-	begin(&step);
-	run("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
-		" entries = NULL, error = 'the worker ended before the query did',"
-		" runs = runs + 1, failures = failures + 1"
-		" WHERE started > coalesce(finished, '-infinity')", &none);
-	run("SELECT" WARMER DEFINITIONS_AND_RUNS
-		" WHERE" IS_DUE
-		" ORDER BY d.id = ANY ($1) DESC, coalesce(r.started, r.created), d.cache, d.name", &args);
-	warmers = read_warmers(step.caller);
-	end(&step);
+	begin(&books);
+	cx_books_run("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
+				 " entries = NULL, error = 'the worker ended before the query did',"
+				 " runs = runs + 1, failures = failures + 1"
+				 " WHERE started > coalesce(finished, '-infinity')", &none);
+	cx_books_run("SELECT" WARMER DEFINITIONS_AND_RUNS
+				 " WHERE" IS_DUE
+				 " ORDER BY d.id = ANY ($1) DESC, coalesce(r.started, r.created), d.cache, d.name", &args);
+	warmers = read_warmers(books.caller);
+	cx_books_end(&books);
 	return warmers;
 }
 
@@ -358,23 +269,23 @@ cx_roster_due(const int64 *wanted, int nwanted)
 bool
 cx_roster_start(const CxWarmer *w)
 {
-	Args		args = args_of(w->cache, w->name);
-	Step		step;
+	CxBooksArgs args = args_of(w->cache, w->name);
+	CxBooks		books;
 	bool		found;
 
 	cx_warmth_expect(cache_of(w->cache));
-	begin(&step);
-	found = run("INSERT INTO cachex.warmer_run (cache, name, started, epoch)"
-				" SELECT cache, name, clock_timestamp(),"
-				" cachex.warm_epoch(cache)"
-				" FROM cachex.warmer_definition"
-				" WHERE cache = $1 AND name = $2"
-				" ON CONFLICT (cache, name) DO UPDATE"
-				" SET started = excluded.started, epoch = excluded.epoch",
-				&args) > 0;
-	run("DELETE FROM cachex.warmer_request WHERE cache = $1 AND name = $2",
-		&args);
-	end(&step);
+	begin(&books);
+	found = cx_books_run("INSERT INTO cachex.warmer_run (cache, name, started, epoch)"
+						 " SELECT cache, name, clock_timestamp(),"
+						 " cachex.warm_epoch(cache)"
+						 " FROM cachex.warmer_definition"
+						 " WHERE cache = $1 AND name = $2"
+						 " ON CONFLICT (cache, name) DO UPDATE"
+						 " SET started = excluded.started, epoch = excluded.epoch",
+						 &args) > 0;
+	cx_books_run("DELETE FROM cachex.warmer_request WHERE cache = $1 AND name = $2",
+				 &args);
+	cx_books_end(&books);
 	return found;
 }
 
@@ -382,10 +293,10 @@ cx_roster_start(const CxWarmer *w)
 void
 cx_roster_finish(const CxWarmer *w, int64 entries, const char *error)
 {
-	Args		args = args_of(w->cache, w->name);
+	CxBooksArgs args = args_of(w->cache, w->name);
 
-	add_arg(&args, INT8OID, Int64GetDatum(entries), error != NULL);
-	add_text(&args, error);
+	cx_books_arg(&args, INT8OID, Int64GetDatum(entries), error != NULL);
+	cx_books_text(&args, error);
 	run_alone("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
 			  " entries = $3, error = $4, runs = runs + 1,"
 			  " warmed = CASE WHEN $4 IS NULL THEN epoch ELSE warmed END,"
@@ -422,31 +333,31 @@ publish_one(uint64 i)
 void
 cx_roster_publish(void)
 {
-	Args		none = {0};
-	Step		step;
+	CxBooksArgs none = {0};
+	CxBooks		books;
 
-	begin(&step);
-	run("SELECT d.cache, d.id, r.warmed" DEFINITIONS_AND_RUNS
-		" WHERE d.required ORDER BY d.cache", &none);
+	begin(&books);
+	cx_books_run("SELECT d.cache, d.id, r.warmed" DEFINITIONS_AND_RUNS
+				 " WHERE d.required ORDER BY d.cache", &none);
 	for (uint64 i = 0; i < SPI_processed;)
 		i = publish_one(i);
-	end(&step);
+	cx_books_end(&books);
 }
 
 /* When a warmer is due next; false: none will be by itself. */
 bool
 cx_roster_next(TimestampTz *next)
 {
-	Args		args = wanted_arg(NULL, 0);
-	Step		step;
+	CxBooksArgs args = wanted_arg(NULL, 0);
+	CxBooks		books;
 	bool		isnull;
 
-	begin(&step);
-	run("SELECT min(CASE WHEN" IS_DUE " THEN clock_timestamp()"
-		" ELSE r.started + d.every END)" DEFINITIONS_AND_RUNS, &args);
+	begin(&books);
+	cx_books_run("SELECT min(CASE WHEN" IS_DUE " THEN clock_timestamp()"
+				 " ELSE r.started + d.every END)" DEFINITIONS_AND_RUNS, &args);
 	*next = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0],
 											  SPI_tuptable->tupdesc, 1,
 											  &isnull));
-	end(&step);
+	cx_books_end(&books);
 	return !isnull;
 }

@@ -52,9 +52,12 @@ start_timeout(int ms)
 						 (int) Min((int64) ms + GRACE_MS, INT_MAX));
 }
 
-/* As for any transaction here, whatever the database's own settings are. */
-static void
-start_transaction(bool read_only)
+/*
+ * Begins a transaction, with a snapshot, whatever the database's own settings
+ * are.
+ */
+void
+cx_step_start(bool read_only)
 {
 	/* what now() is */
 	SetCurrentStatementStartTimestamp();
@@ -64,8 +67,9 @@ start_transaction(bool read_only)
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
 
-static void
-commit_transaction(void)
+/* Commits it; the memory context is that of no transaction then. */
+void
+cx_step_commit(void)
 {
 	PopActiveSnapshot();
 	CommitTransactionCommand();
@@ -107,11 +111,11 @@ recover(MemoryContext context)
 static void
 run_once(CxStepRun run, void *arg, int timeout_ms)
 {
-	start_transaction(true);
+	cx_step_start(true);
 	start_timeout(timeout_ms);
 	run(arg);
 	stop_timeout();
-	commit_transaction();
+	cx_step_commit();
 }
 
 /*
@@ -145,13 +149,13 @@ cx_step_try(CxStepRun run, void *arg, int timeout_ms)
 bool
 cx_step_open_books(void)
 {
-	start_transaction(false);
+	cx_step_start(false);
 	if (OidIsValid(cx_catalog_table("cache_definition")))
 	{
 		start_timeout(BOOKS_TIMEOUT_MS);
 		return true;
 	}
-	commit_transaction();
+	cx_step_commit();
 	return false;
 }
 
@@ -160,6 +164,6 @@ void
 cx_step_close_books(MemoryContext context)
 {
 	stop_timeout();
-	commit_transaction();
+	cx_step_commit();
 	MemoryContextSwitchTo(context);
 }

@@ -7,6 +7,8 @@
 
 typedef void (*CxStepRun) (void *arg);
 
+extern void cx_step_start(bool read_only);
+extern void cx_step_commit(void);
 extern char *cx_step_try(CxStepRun run, void *arg, int timeout_ms);
 extern bool cx_step_open_books(void);
 extern void cx_step_close_books(MemoryContext context);

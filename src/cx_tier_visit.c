@@ -36,6 +36,7 @@
 #include "cx_cache.h"
 #include "cx_counters.h"
 #include "cx_put.h"
+#include "cx_step.h"
 #include "cx_tier_queue.h"
 #include "cx_tier_roles.h"
 #include "cx_tier_table.h"
@@ -47,26 +48,6 @@
 #define BLOCKS_AT_ONCE	256
 #define AGAIN_AFTER_US	USECS_PER_SEC	/* where there was something to copy */
 #define SHARE_OF_TIME	100		/* looking through takes one of so many */
-
-/* ---- transactions ---- */
-
-static void
-start(void)
-{
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	XactReadOnly = false;
-	XactIsoLevel = XACT_READ_COMMITTED;
-	PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-finish(MemoryContext context)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(context);
-}
 
 /* The cache of a number, if it has a table; NULL: it has none. */
 static CxCache *
@@ -203,7 +184,7 @@ copy(const CxTierItem *items, int n)
 	CxView		view;
 	bool		admitted;
 
-	start();
+	cx_step_start(false);
 	cx_tier_hold();
 	cx_view_make(&view, GetActiveSnapshot());
 	admitted = cx_tier_queue_admits(view.xmin);
@@ -227,7 +208,8 @@ copy(const CxTierItem *items, int n)
 	}
 	for (int i = 0; i < n && !admitted; i++)
 		cx_tier_queue_push(&items[i]);
-	finish(context);
+	cx_step_commit();
+	MemoryContextSwitchTo(context);
 	return admitted;
 }
 
@@ -345,10 +327,11 @@ clean_table(Cleaning *c, bool records)
 		Relation	rel;
 
 		CHECK_FOR_INTERRUPTS();
-		start();
+		cx_step_start(false);
 		if (!cx_tier_open(&c->tier, RowExclusiveLock, true))
 		{
-			finish(context);
+			cx_step_commit();
+			MemoryContextSwitchTo(context);
 			return false;
 		}
 		rel = records ? c->tier.records : c->tier.entries;
@@ -358,7 +341,8 @@ clean_table(Cleaning *c, bool records)
 			at = clean_blocks(c, rel, at, end,
 							  records ? record_is_useless : row_is_useless);
 		cx_tier_close(&c->tier);
-		finish(context);
+		cx_step_commit();
+		MemoryContextSwitchTo(context);
 	} while (at < end);
 	return true;
 }
@@ -371,13 +355,14 @@ take_horizon(void)
 	uint64		horizon = 0;
 	CxTier		tier;
 
-	start();
+	cx_step_start(false);
 	if (cx_tier_open(&tier, RowExclusiveLock, true))
 	{
 		horizon = cx_view_full_xid(GetOldestNonRemovableTransactionId(tier.entries));
 		cx_tier_close(&tier);
 	}
-	finish(context);
+	cx_step_commit();
+	MemoryContextSwitchTo(context);
 	return horizon;
 }
 
