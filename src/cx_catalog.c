@@ -96,9 +96,9 @@ relcache_cb(Datum arg, Oid relid)
 	}
 }
 
-/* Called once in each process, before the first look-up. */
-void
-cx_catalog_init(void)
+/* Before the first look-up. */
+static void
+hear_of_changes(void)
 {
 	static bool done = false;
 
@@ -341,7 +341,7 @@ load(void)
 {
 	MemoryContext old;
 
-	cx_catalog_init();
+	hear_of_changes();
 	relation = cx_catalog_table("cache_definition");
 	if (!OidIsValid(relation))
 		ereport(ERROR,

@@ -56,7 +56,6 @@ extern CxCache **cx_catalog_all(int *n);
 extern bool cx_catalog_any_in_table(void);
 extern Oid	cx_catalog_table(const char *name);
 extern Oid	cx_catalog_on_change(void);
-extern void cx_catalog_init(void);
 
 /* Adds a warmer to a set of required ones, in any order. */
 static inline void

@@ -12,7 +12,8 @@
  * errors, like those of lock_timeout, do not become the caller's: he loads for
  * himself.
  *
- * Nobody waits who holds a claim, or whose transaction has written.
+ * Nobody waits who holds a claim, or whose transaction has written, or (see
+ * cx_fetch.c) who is served no exact entries.
  *
  * Beside the locks stand small tables without any, of hints: which loader the
  * claim of an identity is for, since it is of no use to wait for another one;

@@ -62,7 +62,7 @@ define_reloadable(void)
 							NULL, &cx_guc_job_retention, 86400, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
 	DefineCustomStringVariable("cachex.databases",
-							   "Databases in which warmers and jobs run, separated by commas.",
+							   "Databases that background workers visit, separated by commas.",
 							   "* means every database.",
 							   &cx_guc_databases, "*",
 							   PGC_SIGHUP, 0, NULL, NULL, NULL);

@@ -1,6 +1,6 @@
 /*
  * cx_launcher.c
- *	  Who starts a worker for the warmers of a database, and who may not be
+ *	  Who starts a worker that visits a database, and who may not be
  *	  bothered by one?
  *
  * A process of its own starts a worker for each database that is to be
@@ -268,7 +268,7 @@ seat(void)
 	{
 		told_full = true;
 		ereport(LOG,
-				(errmsg("many databases have cachex warmers; they are visited in turn")));
+				(errmsg("more databases need cachex workers than there are places; they are visited in turn")));
 	}
 }
 
@@ -312,8 +312,8 @@ start(Oid db)
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
-	snprintf(worker.bgw_name, BGW_MAXLEN, "cachex warmers of database %u", db);
-	strlcpy(worker.bgw_type, "cachex warmer", BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "cachex worker of database %u", db);
+	strlcpy(worker.bgw_type, "cachex worker", BGW_MAXLEN);
 	strlcpy(worker.bgw_library_name, CX_COMPAT_LIBRARY, BGW_MAXLEN);
 	strlcpy(worker.bgw_function_name, "cx_visitor_main", BGW_MAXLEN);
 	memcpy(worker.bgw_extra, &visit, sizeof(visit));
@@ -330,7 +330,7 @@ start(Oid db)
 	}
 	if (!registered && !told_no_worker)
 		ereport(LOG,
-				(errmsg("no background worker is free for cachex warmers"),
+				(errmsg("no background worker is free for cachex"),
 				 errhint("Consider increasing max_worker_processes.")));
 	told_no_worker = !registered;
 }

@@ -38,7 +38,8 @@
 #define MIN_SLOTS		16
 #define MAX_SLOTS		128
 #define QUEUED_MS		5000	/* so long a request waits for a worker */
-#define GRACE_MS		5000	/* for a worker to end a loader */
+#define GRACE_MS		5000	/* for a worker to end a loader; longer than
+								 * cx_step.c gives it */
 
 typedef enum SlotState
 {
@@ -327,8 +328,8 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
  * Has a worker run a loader soon.  Waits for nothing; may raise what reading
  * the catalogs does.
  */
-CxRequested
-cx_requests_put(uint64 id, const CxRefresh *r)
+static CxRequested
+put(uint64 id, const CxRefresh *r)
 {
 	uint64		ticket;
 	bool		running;
@@ -369,7 +370,7 @@ cx_requests_of_fetch(const CxFetch *f, CxRefresh *r)
 	r->settings_len = settings.len;
 }
 
-/* Has a worker do what a fetch that has begun would: see cx_requests_put. */
+/* Has a worker do what a fetch that has begun would: as refresh() does, but once. */
 CxRequested
 cx_refresh_ask(const CxFetch *f)
 {
@@ -382,7 +383,7 @@ cx_refresh_ask(const CxFetch *f)
 	if (is_pending(id, &ticket, &running) || has_failed_lately(id))
 		return CX_REQUEST_PENDING;
 	cx_requests_of_fetch(f, &r);
-	return cx_requests_put(id, &r);
+	return put(id, &r);
 }
 
 /* How a request stands; false: not ended yet, at most until *ends. */

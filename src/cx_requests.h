@@ -30,7 +30,6 @@ extern void cx_requests_init(void *memory, Size budget);
 /* For sessions */
 extern void cx_requests_of_fetch(const struct CxFetch *f, CxRefresh *r);
 extern CxRequested cx_refresh_ask(const struct CxFetch *f);
-extern CxRequested cx_requests_put(uint64 id, const CxRefresh *r);
 extern CxRequested cx_requests_put_awaited(uint64 id, const CxRefresh *r,
 										   uint64 *ticket, bool *running);
 extern CxOutcome cx_requests_await(uint64 ticket, char **message);

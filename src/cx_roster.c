@@ -8,9 +8,7 @@
  * before it begins: one that ends with its worker is found by the next
  * visit, and counts as a failure.
  *
- * Every function here is SQL that runs with the rights of the tables' owner,
- * and under a search_path that nobody else can write to; who may call it is
- * checked by the caller.  A transaction is under way.
+ * Every function here is SQL on these tables (cx_books.c).
  *
  * Locking: none of cachex's; those of the tables, until the transaction ends.
  *
@@ -46,13 +44,6 @@
 #define DEFINITIONS_AND_RUNS \
 	" FROM cachex.warmer_definition d LEFT JOIN cachex.warmer_run r" \
 	" ON r.cache = d.cache AND r.name = d.name"
-
-/* Whether the extension is there. */
-bool
-cx_roster_exists(void)
-{
-	return OidIsValid(cx_catalog_table("warmer_definition"));
-}
 
 static void
 begin(CxBooks *books)

@@ -27,7 +27,6 @@ extern List *cx_roster_list(const char *cache, ArrayType *names);
 extern void cx_roster_request(const CxWarmer *warmer);
 
 /* For the visiting worker */
-extern bool cx_roster_exists(void);
 extern List *cx_roster_due(const int64 *wanted, int nwanted);
 extern void cx_roster_publish(void);
 extern bool cx_roster_start(const CxWarmer *warmer);

@@ -130,11 +130,11 @@ find_stored(const Wanted *w, CxTierRow *row)
  * The newest row of the identity that is right for the caller's snapshot, an
  * exact cache's tables aside; *row and what it points to are in the current
  * memory context.  loader is the fingerprint that a loader's row must have,
- * or 0; stale says that it need not be fresh.  The snapshot of ask is still active.  May raise errors of reading
- * catalogs and tables.
+ * or 0; stale says that it need not be fresh.  The snapshot of ask is still
+ * active.  May raise errors of reading catalogs and tables.
  */
-bool
-cx_tier_find(CxAsk *ask, uint64 loader, bool stale, CxTierRow *row)
+static bool
+find(CxAsk *ask, uint64 loader, bool stale, CxTierRow *row)
 {
 	Wanted		w = {ask, loader, stale};
 	const CxTierNew *own;
@@ -226,7 +226,7 @@ fill_and_find(CxAsk *ask, CxTierRow *row, uint64 gen, uint64 loader,
 static CxStatus
 serve_stale(CxAsk *ask, uint64 loader, CxTierRow *row, CxHit *hit)
 {
-	if (ask->stale_us == 0 || !cx_tier_find(ask, loader, true, row))
+	if (ask->stale_us == 0 || !find(ask, loader, true, row))
 		return CX_MISS;
 	/* a value by hand is no answer to a loader in an exact cache */
 	if (ask->cache->exact && loader != 0 && row->entry.manual)
@@ -242,7 +242,7 @@ serve_stale(CxAsk *ask, uint64 loader, CxTierRow *row, CxHit *hit)
  * After a miss in memory: looks into the table.  Returns CX_HIT or CX_NEGATIVE
  * with a hit as cx_cache_lookup does, counted as tier_hits; CX_STALE where the
  * caller allows that, counted as stale_hits; or CX_MISS with
- * hit as it was.  loader is as in cx_tier_find; fill says whether to store it
+ * hit as it was.  loader is as in find(); fill says whether to store it
  * in memory.
  */
 CxStatus
@@ -256,7 +256,7 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 		return CX_MISS;
 	gen = cx_cache_begin_fill(false);
 	row = palloc(sizeof(CxTierRow));
-	if (!cx_tier_find(ask, loader, false, row) ||
+	if (!find(ask, loader, false, row) ||
 		(ask->cache->exact && (!row->entry.manual || row->reads.known ||
 							   loader != 0)))
 	{

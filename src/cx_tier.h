@@ -9,8 +9,6 @@
 #include "cx_cache.h"
 #include "cx_tier_table.h"
 
-extern bool cx_tier_find(CxAsk *ask, uint64 loader, bool stale,
-						 CxTierRow *row);
 extern CxStatus cx_tier_serve(CxAsk *ask, uint64 loader, bool fill,
 							  bool whole, CxHit *hit);
 

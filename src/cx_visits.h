@@ -1,6 +1,6 @@
 /*
  * cx_visits.h
- *	  Which databases are to be visited by a worker, for their warmers.
+ *	  Which databases are to be visited by a worker, and when.
  */
 #ifndef CX_VISITS_H
 #define CX_VISITS_H

@@ -55,7 +55,7 @@ for my $how ('fast', 'immediate')
 	}
 	# long enough for the last copy to be the one that counts
 	wait_until(q{NOT EXISTS (SELECT FROM pg_stat_activity
-		WHERE backend_type = 'cachex warmer')}, 'the worker has gone');
+		WHERE backend_type = 'cachex worker')}, 'the worker has gone');
 	$node->stop($how);
 	$node->start;
 	# nothing in memory remembers this; an exact answer would be the new row

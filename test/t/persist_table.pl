@@ -66,7 +66,7 @@ $node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM cachex.entries('t
 is(one($node, q{SELECT cachex.get('t', 'ro')}), '5050', 'a process that is killed costs memory only');
 
 # A put has its row when it has committed.
-wait_for(q{count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'cachex warmer'}, 'no worker is at work');
+wait_for(q{count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'cachex worker'}, 'no worker is at work');
 $node->safe_psql('postgres', q{SELECT cachex.put('t', 'durable', '1')});
 $node->stop('immediate');
 $node->start;

@@ -72,7 +72,7 @@ sub fetch
 sub worker
 {
 	return $s->must(q{SELECT string_agg(pid::text, ' ') FROM pg_stat_activity
-		WHERE backend_type = 'cachex warmer'});
+		WHERE backend_type = 'cachex worker'});
 }
 
 # ---- as whom ----
@@ -270,7 +270,7 @@ $s->must('COMMIT');
 
 # three that wait for one load, while the worker has a job
 until_true($gate, q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer' AND wait_event = 'PgSleep')});
+	WHERE backend_type = 'cachex worker' AND wait_event = 'PgSleep')});
 $gate->must('SELECT pg_advisory_lock(1)');
 $before = loads();
 $id = ask($gated);
@@ -374,14 +374,14 @@ $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '200ms'");
 # one that has just been started may not have heard of it
 until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer')});
+	WHERE backend_type = 'cachex worker')});
 like(error_of('SELECT pg_sleep(300)::text AS value'),
 	qr/^failed: .*statement timeout/, 'a loader that hangs is stopped');
 $node->append_conf('postgresql.conf', "cachex.refresh_timeout = '1min'");
 $node->reload;
 until_true($s, "current_setting('cachex.refresh_timeout') = '1min'");
 until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer')});
+	WHERE backend_type = 'cachex worker')});
 
 # ---- a worker, or the server, that dies ----
 
@@ -394,7 +394,7 @@ foreach my $end ('terminate', 'restart', 'kill')
 	$id = ask($slow);
 	wait_for_job($id, "status = 'running'");
 	until_true($s, q{EXISTS (SELECT FROM pg_stat_activity
-		WHERE backend_type = 'cachex warmer' AND wait_event = 'PgSleep')});
+		WHERE backend_type = 'cachex worker' AND wait_event = 'PgSleep')});
 	$s->must('UPDATE slow SET seconds = 0');
 	my $pid = worker();
 	if ($end eq 'terminate')
@@ -429,7 +429,7 @@ until_true($s, "current_setting('cachex.job_retention') = '1s'");
 ask('SELECT 1 AS value');
 until_true($s, 'NOT EXISTS (SELECT FROM cachex.jobs)');
 until_true($s, q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer')});
+	WHERE backend_type = 'cachex worker')});
 pass('no worker is left');
 
 $node->append_conf('postgresql.conf', "cachex.databases = 'other'");

@@ -30,7 +30,7 @@ sub no_worker_in
 {
 	my ($db) = @_;
 	return $node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity
-		WHERE backend_type = 'cachex warmer' AND datname = '$db'");
+		WHERE backend_type = 'cachex worker' AND datname = '$db'");
 }
 
 sub succeeds
@@ -74,7 +74,7 @@ ok($node->poll_query_until('d4', "SELECT running FROM cachex.warmers"),
 $node->safe_psql('d4', 'DROP EXTENSION cachex');
 ok($node->poll_query_until('postgres',
 		"SELECT count(*) = 0 FROM pg_stat_activity
-		WHERE backend_type = 'cachex warmer' AND datname = 'd4'"),
+		WHERE backend_type = 'cachex worker' AND datname = 'd4'"),
 	'd4: nobody is there');
 start_warmer('d4');
 succeeds('DROP DATABASE d4 WITH (FORCE)');

@@ -82,7 +82,7 @@ is($s->must('SELECT ' . status('1')), 'hit', 'and filled');
 sub runs { return $s->must("SELECT runs FROM cachex.warmers WHERE name = 'needed'"); }
 
 my $idle = q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer')};
+	WHERE backend_type = 'cachex worker')};
 $holder = session($node);
 until_true($s, $idle);
 my $runs = runs();

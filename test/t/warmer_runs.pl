@@ -33,7 +33,7 @@ sub wait_for_warmer
 }
 
 my $none_running = "SELECT count(*) = 0 FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer'";
+	WHERE backend_type = 'cachex worker'";
 
 sql("CREATE EXTENSION cachex");
 sql("SELECT cachex.create_cache('c', consistency => 'ttl')");
@@ -131,7 +131,7 @@ $node->reload;
 sql("SELECT cachex.warm('c', '{slow}')");
 wait_for_warmer('slow', 'running', 'a run can be seen');
 my $victim = sql("SELECT pid FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer' AND query LIKE '%pg_sleep%'");
+	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'");
 sql("SELECT cachex.warm('c', '{columns}')");
 is(sql("SELECT pg_terminate_backend($victim)"), 't', 'its worker is killed');
 wait_for_warmer('slow', "NOT running AND failures = 2
@@ -157,7 +157,7 @@ wait_for_warmer('columns', 'runs = 5', 'and does its work');
 sql("SELECT cachex.warm('c', '{slow}')");
 wait_for_warmer('slow', 'running', 'a run is under way');
 $victim = sql("SELECT pid FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer' AND query LIKE '%pg_sleep%'");
+	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'");
 kill 'KILL', $victim;
 wait_for_warmer('columns', 'runs = 6 AND warmed',
 	'warmers run after the worker was killed');
@@ -170,7 +170,7 @@ wait_for_warmer('slow', 'running', 'it is tried again');
 
 sql("SELECT cachex.drop_warmer('c', 'slow')");
 sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer'");
+	WHERE backend_type = 'cachex worker'");
 wait_for($none_running, 'no worker without work');
 is(sql("SELECT count(*) FROM pg_stat_activity
 		WHERE backend_type LIKE 'cachex%' AND datname IS NOT NULL"),

@@ -15,7 +15,7 @@ my $s = session($node);
 my $waiter = session($node);
 my $holder = session($node);
 my $idle = q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer')};
+	WHERE backend_type = 'cachex worker')};
 
 $s->must("CREATE TABLE gate AS SELECT 1 AS n");
 $s->must("SELECT cachex.create_cache('c', consistency => 'ttl')");
@@ -99,11 +99,11 @@ ok($s->must("SELECT running FROM cachex.warmers WHERE name = 'slow'") eq 't',
 # the ticket of this one counts for the next run
 $waiter->send("SELECT cachex.warm('c', '{slow}', true)");
 $s->must("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer'");
+	WHERE backend_type = 'cachex worker'");
 until_true($s, "failures = 1 AND running FROM cachex.warmers WHERE name = 'slow'");
 ok($waiter->is_waiting, 'it waits for its own run');
 $s->must("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-	WHERE backend_type = 'cachex warmer'");
+	WHERE backend_type = 'cachex worker'");
 is($waiter->receive, '', 'the worker is terminated');
 like($waiter->error, qr/WARNING:  warmer "slow".*the worker ended before the query did/,
 	'and the session told');
