@@ -299,8 +299,9 @@ take_back(uint64 ticket)
 }
 
 /*
- * As cx_requests_put, for one who is going to wait: ticket is what for, and
- * running whether a worker has begun before this call.
+ * Has a worker run a loader soon: ticket is what to wait for, and running
+ * whether one has begun before this call.  Waits for nothing; may raise what
+ * reading the catalogs does.
  */
 CxRequested
 cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
@@ -322,19 +323,6 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 		take_back(*ticket))
 		return CX_REQUEST_REFUSED;
 	return result;
-}
-
-/*
- * Has a worker run a loader soon.  Waits for nothing; may raise what reading
- * the catalogs does.
- */
-static CxRequested
-put(uint64 id, const CxRefresh *r)
-{
-	uint64		ticket;
-	bool		running;
-
-	return cx_requests_put_awaited(id, r, &ticket, &running);
 }
 
 /*
@@ -370,7 +358,7 @@ cx_requests_of_fetch(const CxFetch *f, CxRefresh *r)
 	r->settings_len = settings.len;
 }
 
-/* Has a worker do what a fetch that has begun would: as refresh() does, but once. */
+/* Has a worker do what a fetch that has begun would, unless it just failed. */
 CxRequested
 cx_refresh_ask(const CxFetch *f)
 {
@@ -383,7 +371,7 @@ cx_refresh_ask(const CxFetch *f)
 	if (is_pending(id, &ticket, &running) || has_failed_lately(id))
 		return CX_REQUEST_PENDING;
 	cx_requests_of_fetch(f, &r);
-	return put(id, &r);
+	return cx_requests_put_awaited(id, &r, &ticket, &running);
 }
 
 /* How a request stands; false: not ended yet, at most until *ends. */
