@@ -99,7 +99,20 @@ cx_books_run(const char *sql, CxBooksArgs *args)
 										  args->value, args->null, false, 0));
 }
 
-/* The same, and keeps its plan, for what is run often. */
+/* The same, with the rights of a table's owner: begin, run and end. */
+uint64
+cx_books_run_alone(const char *table, const char *sql, CxBooksArgs *args)
+{
+	CxBooks		books;
+	uint64		n;
+
+	cx_books_begin(&books, table);
+	n = cx_books_run(sql, args);
+	cx_books_end(&books);
+	return n;
+}
+
+/* Runs a statement and keeps its plan, for what is run often. */
 uint64
 cx_books_run_kept(SPIPlanPtr *plan, const char *sql, CxBooksArgs *args,
 				  bool read_only)

@@ -36,6 +36,8 @@ extern void cx_books_text(CxBooksArgs *args, const char *string);
 extern void cx_books_text_len(CxBooksArgs *args, const char *string, Size len);
 
 extern uint64 cx_books_run(const char *sql, CxBooksArgs *args);
+extern uint64 cx_books_run_alone(const char *table, const char *sql,
+								 CxBooksArgs *args);
 extern uint64 cx_books_run_kept(SPIPlanPtr *plan, const char *sql,
 								CxBooksArgs *args, bool read_only);
 extern Datum cx_books_value(uint64 row, int column, bool *isnull);

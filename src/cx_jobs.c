@@ -51,18 +51,6 @@ begin(CxBooks *books)
 	cx_books_begin(books, "job");
 }
 
-static uint64
-run_alone(const char *sql, CxBooksArgs *args)
-{
-	CxBooks		books;
-	uint64		n;
-
-	begin(&books);
-	n = cx_books_run(sql, args);
-	cx_books_end(&books);
-	return n;
-}
-
 static void
 add_interval_ms(CxBooksArgs *args, double ms)
 {
@@ -225,12 +213,12 @@ cx_jobs_adopt(void)
 	CxBooksArgs args = {0};
 
 	add_interval_ms(&args, cx_guc_retry_pause);
-	(void) run_alone("UPDATE cachex.job SET finished = clock_timestamp(),"
-					 " last_error = 'the worker ended before the job did',"
-					 " status = CASE WHEN attempts < max_attempts"
-					 " THEN 'pending' ELSE 'failed' END,"
-					 " not_before = clock_timestamp() +" PAUSE
-					 " WHERE status = 'running'", &args);
+	(void) cx_books_run_alone("job", "UPDATE cachex.job SET finished = clock_timestamp(),"
+							  " last_error = 'the worker ended before the job did',"
+							  " status = CASE WHEN attempts < max_attempts"
+							  " THEN 'pending' ELSE 'failed' END,"
+							  " not_before = clock_timestamp() +" PAUSE
+							  " WHERE status = 'running'", &args);
 }
 
 /* Turns requests into jobs, the oldest of equal ones. */
@@ -381,13 +369,13 @@ cx_jobs_finish(const CxJob *job, const char *error)
 	add_interval_ms(&args, cx_guc_retry_pause);
 	cx_books_arg(&args, INT8OID, Int64GetDatum(job->id), false);
 	cx_books_text(&args, error);
-	(void) run_alone("UPDATE cachex.job SET finished = clock_timestamp(),"
-					 " last_error = coalesce($3, last_error),"
-					 " status = CASE WHEN $3 IS NULL THEN 'done'"
-					 " WHEN attempts < max_attempts THEN 'pending'"
-					 " ELSE 'failed' END,"
-					 " not_before = clock_timestamp() +" PAUSE
-					 " WHERE id = $2 AND status = 'running'", &args);
+	(void) cx_books_run_alone("job", "UPDATE cachex.job SET finished = clock_timestamp(),"
+							  " last_error = coalesce($3, last_error),"
+							  " status = CASE WHEN $3 IS NULL THEN 'done'"
+							  " WHEN attempts < max_attempts THEN 'pending'"
+							  " ELSE 'failed' END,"
+							  " not_before = clock_timestamp() +" PAUSE
+							  " WHERE id = $2 AND status = 'running'", &args);
 }
 
 /* Forgets what has ended long ago, or is too much. */
@@ -397,12 +385,12 @@ cx_jobs_clean(void)
 	CxBooksArgs args = {0};
 
 	cx_books_arg(&args, INT4OID, Int32GetDatum(cx_guc_job_retention), false);
-	(void) run_alone("DELETE FROM cachex.job WHERE" HAS_ENDED
-					 " AND finished < greatest("
-					 " clock_timestamp() - $1 * interval '1 s',"
-					 " (SELECT finished FROM cachex.job WHERE" HAS_ENDED
-					 "  ORDER BY finished DESC OFFSET " KEPT_JOBS
-					 "  LIMIT 1))", &args);
+	(void) cx_books_run_alone("job", "DELETE FROM cachex.job WHERE" HAS_ENDED
+							  " AND finished < greatest("
+							  " clock_timestamp() - $1 * interval '1 s',"
+							  " (SELECT finished FROM cachex.job WHERE" HAS_ENDED
+							  "  ORDER BY finished DESC OFFSET " KEPT_JOBS
+							  "  LIMIT 1))", &args);
 }
 
 /*

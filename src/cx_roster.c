@@ -61,19 +61,6 @@ args_of(const char *cache, const char *name)
 	return args;
 }
 
-/* One statement, all of it; returns how many rows it touched. */
-static uint64
-run_alone(const char *sql, CxBooksArgs *args)
-{
-	CxBooks		books;
-	uint64		n;
-
-	begin(&books);
-	n = cx_books_run(sql, args);
-	cx_books_end(&books);
-	return n;
-}
-
 /* An argument: the warmers that are waited for. */
 static CxBooksArgs
 wanted_arg(const int64 *wanted, int n)
@@ -226,8 +213,8 @@ cx_roster_request(const CxWarmer *w)
 {
 	CxBooksArgs args = args_of(w->cache, w->name);
 
-	run_alone("INSERT INTO cachex.warmer_request (cache, name)"
-			  " VALUES ($1, $2)", &args);
+	cx_books_run_alone("warmer_definition", "INSERT INTO cachex.warmer_request (cache, name)"
+					   " VALUES ($1, $2)", &args);
 }
 
 /*
@@ -288,11 +275,11 @@ cx_roster_finish(const CxWarmer *w, int64 entries, const char *error)
 
 	cx_books_arg(&args, INT8OID, Int64GetDatum(entries), error != NULL);
 	cx_books_text(&args, error);
-	run_alone("UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
-			  " entries = $3, error = $4, runs = runs + 1,"
-			  " warmed = CASE WHEN $4 IS NULL THEN epoch ELSE warmed END,"
-			  " failures = failures + CASE WHEN $4 IS NULL THEN 0 ELSE 1 END"
-			  " WHERE cache = $1 AND name = $2", &args);
+	cx_books_run_alone("warmer_definition", "UPDATE cachex.warmer_run SET finished = clock_timestamp(),"
+					   " entries = $3, error = $4, runs = runs + 1,"
+					   " warmed = CASE WHEN $4 IS NULL THEN epoch ELSE warmed END,"
+					   " failures = failures + CASE WHEN $4 IS NULL THEN 0 ELSE 1 END"
+					   " WHERE cache = $1 AND name = $2", &args);
 }
 
 /* All rows of one cache from row i on: whether it has all; the next row. */

@@ -505,6 +505,18 @@ SELECT cachex.watch('base', 'w', '{base:<id>}');
 SELECT * FROM triggers('base') UNION ALL SELECT * FROM triggers('derived2');
 DROP TABLE base CASCADE;
 
+-- action stale: who allows staleness gets the old value, who does not none
+SELECT cachex.create_cache('ws', stale_for => '1 hour', consistency => 'ttl');
+CREATE TABLE aged (id int, v text);
+SELECT cachex.watch('aged', 'ws', '{aged:<id>}', action => 'stale');
+SELECT cachex.put('ws', 'aged:1', '"old"'), cachex.put('ws', 'aged:2', '"other"');
+INSERT INTO aged VALUES (1, 'new');
+SELECT key, (cachex.lookup('ws', key)).status, (cachex.lookup('ws', key)).value
+FROM unnest('{aged:1,aged:2}'::text[]) AS key;
+SELECT cachex.fetch('ws', 'aged:1', 'SELECT v FROM watch_test.aged', stale_for => '0');
+DROP TABLE aged;
+SELECT cachex.drop_cache('ws');
+
 -- read only
 CREATE TABLE ro (id int);
 BEGIN READ ONLY;
