@@ -34,7 +34,12 @@ CREATE TABLE cachex.cache_definition (
 	beta double precision NOT NULL DEFAULT 0 CHECK (beta BETWEEN 0 AND 100),
 	jitter double precision NOT NULL DEFAULT 0 CHECK (jitter BETWEEN 0 AND 1),
 	validate text,
-	seed bigint NOT NULL DEFAULT cachex.new_cache_id()
+	seed bigint NOT NULL DEFAULT cachex.new_cache_id(),
+	shared boolean NOT NULL DEFAULT false,
+	max_entries_per_scope bigint CHECK (max_entries_per_scope > 0),
+	scoped_by text,
+	readers regrole[] NOT NULL DEFAULT '{}',
+	writers regrole[] NOT NULL DEFAULT '{}'
 );
 COMMENT ON TABLE cachex.cache_definition IS 'the caches of this database, as create_cache and alter_cache left them';
 SELECT pg_catalog.pg_extension_config_dump('cachex.cache_definition', '');
@@ -94,11 +99,12 @@ CREATE FUNCTION cachex.create_cache(
 	name text, ttl interval DEFAULT '1 hour', max_entries bigint DEFAULT NULL,
 	max_memory text DEFAULT NULL, stale_for interval DEFAULT '0',
 	negative_ttl interval DEFAULT '60 s', consistency text DEFAULT 'exact',
+	shared boolean DEFAULT false, max_entries_per_scope bigint DEFAULT NULL,
 	loader regprocedure DEFAULT NULL, persist text DEFAULT 'none',
 	options jsonb DEFAULT '{}')
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_create_cache';
-COMMENT ON FUNCTION cachex.create_cache(text, interval, bigint, text, interval, interval, text, regprocedure, text, jsonb) IS 'creates a named cache';
+COMMENT ON FUNCTION cachex.create_cache(text, interval, bigint, text, interval, interval, text, boolean, bigint, regprocedure, text, jsonb) IS 'creates a named cache';
 
 CREATE FUNCTION cachex.alter_cache(name text, changes jsonb)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -109,6 +115,16 @@ CREATE FUNCTION cachex.drop_cache(name text, if_exists boolean DEFAULT false)
 RETURNS boolean LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_drop_cache';
 COMMENT ON FUNCTION cachex.drop_cache(text, boolean) IS 'drops a cache and all its entries';
+
+CREATE FUNCTION cachex.grant_cache(name text, grantee text, privilege text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_grant_cache';
+COMMENT ON FUNCTION cachex.grant_cache(text, text, text) IS 'gives a role, or public, the privilege to read or write a cache';
+
+CREATE FUNCTION cachex.revoke_cache(name text, grantee text, privilege text)
+RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'cachex_revoke_cache';
+COMMENT ON FUNCTION cachex.revoke_cache(text, text, text) IS 'takes from a role, or public, the privilege to read or write a cache';
 
 -- ---- read ----
 
@@ -469,7 +485,8 @@ CREATE FUNCTION cachex.stats_of_caches(
 	OUT puts bigint, OUT expired bigint, OUT evicted bigint,
 	OUT evicted_unread bigint, OUT invalidated bigint, OUT cleared bigint,
 	OUT replaced bigint, OUT too_large bigint, OUT update_conflicts bigint,
-	OUT loader_changed bigint, OUT refused_full bigint,
+	OUT loader_changed bigint, OUT denied bigint, OUT not_shared bigint,
+	OUT refused_full bigint,
 	OUT refused_limit bigint, OUT refused_doubt bigint,
 	OUT refused_writes bigint, OUT refused_snapshot bigint,
 	OUT refused_invalid bigint,
@@ -503,7 +520,8 @@ SELECT cache, entries IS NOT NULL AS available, enabled, entries, bytes,
 	round(wait_ms::numeric, 3) AS wait_ms,
 	round(time_saved_ms::numeric, 3) AS time_saved_ms, fills, puts, expired,
 	evicted, evicted_unread, invalidated, cleared, replaced, too_large,
-	update_conflicts, loader_changed, refused_full, refused_limit,
+	update_conflicts, loader_changed, denied, not_shared, refused_full,
+	refused_limit,
 	refused_doubt, refused_writes, refused_snapshot, refused_invalid,
 	refused_unwatched,
 	refused_volatile, refused_function, refused_relation, refused_query,
@@ -513,16 +531,33 @@ FROM cachex.stats_of_caches();
 COMMENT ON VIEW cachex.stats IS 'what happened in each cache of this database since stats_reset';
 GRANT SELECT ON cachex.stats TO PUBLIC;
 
+CREATE FUNCTION cachex.public_memory() RETURNS bigint
+LANGUAGE C STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'cachex_public_memory';
+COMMENT ON FUNCTION cachex.public_memory() IS 'bytes that default and queries, which everybody can use, can have each unless they are altered';
+
 CREATE VIEW cachex.caches AS
-SELECT name, owner, ttl, stale_for, negative_ttl, max_entries, max_memory,
-	consistency, enabled, version, loader, persist, beta, jitter, validate
-FROM cachex.cache_definition
-UNION ALL
-SELECT v.name, v.owner::regrole, interval '1 hour', interval '0',
-	interval '60 s', NULL, NULL, v.consistency, true, 0, NULL, 'none', 0, 0, NULL
-FROM (VALUES ('default', 10::oid, 'ttl'), ('queries', 10::oid, 'exact'))
-	AS v(name, owner, consistency)
-WHERE NOT EXISTS (SELECT FROM cachex.cache_definition d WHERE d.name = v.name);
+SELECT c.name, c.owner, c.ttl, c.stale_for, c.negative_ttl, c.max_entries,
+	CASE WHEN c.id < 0 THEN coalesce(c.max_memory, cachex.public_memory())
+		ELSE c.max_memory END AS max_memory,
+	c.max_entries_per_scope, c.consistency, c.shared, c.scoped_by, c.enabled,
+	c.version, c.loader, c.persist, c.beta, c.jitter, c.validate,
+	ARRAY(SELECT CASE r WHEN 0 THEN 'public' ELSE r::regrole::text END
+		FROM unnest(c.readers::oid[]) AS r ORDER BY 1) AS readers,
+	ARRAY(SELECT CASE w WHEN 0 THEN 'public' ELSE w::regrole::text END
+		FROM unnest(c.writers::oid[]) AS w ORDER BY 1) AS writers
+FROM (SELECT id, name, owner, ttl, stale_for, negative_ttl, max_entries,
+		max_memory, max_entries_per_scope, consistency, shared, scoped_by,
+		enabled, version, loader, persist, beta, jitter, validate, readers,
+		writers
+	FROM cachex.cache_definition
+	UNION ALL
+	SELECT v.id, v.name, v.owner::regrole, interval '1 hour', interval '0',
+		interval '60 s', NULL, NULL, NULL, v.consistency, false, NULL, true, 0,
+		NULL, 'none', 0, 0, NULL, '{-}'::regrole[], '{-}'::regrole[]
+	FROM (VALUES (-1, 'default', 10::oid, 'ttl'),
+			(-2, 'queries', 10::oid, 'exact')) AS v(id, name, owner, consistency)
+	WHERE NOT EXISTS (SELECT FROM cachex.cache_definition d
+		WHERE d.name = v.name)) AS c;
 COMMENT ON VIEW cachex.caches IS 'the caches of this database and their settings';
 GRANT SELECT ON cachex.caches TO PUBLIC;
 

@@ -12,9 +12,11 @@
 #include "miscadmin.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_grants.h"
 #include "cx_loader.h"
 
 /*
@@ -69,24 +71,85 @@ cx_args_check_key(const char *key, Size len)
 						   CX_MAX_KEY)));
 }
 
+/* The scope that a setting says. */
+static CxScope
+scope_of_setting(const CxCache *cache)
+{
+	const char *value = GetConfigOption(cache->scoped_by, true, false);
+	CxScope		scope = {value, value ? strlen(value) : 0};
+
+	if (scope.len == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("setting \"%s\", which is the scope of cache \"%s\", is not set",
+						cache->scoped_by, cache->name),
+				 errhint("Use SET LOCAL %s = ... or set_config() before.",
+						 cache->scoped_by)));
+	if (scope.len > CX_MAX_SCOPE)
+		ereport(ERROR,
+				(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+				 errmsg("setting \"%s\" is too long for a scope",
+						cache->scoped_by),
+				 errdetail("It has %zu bytes, the limit is %d.", scope.len,
+						   CX_MAX_SCOPE)));
+	return scope;
+}
+
+/*
+ * The scope of a call: an argument (n < 0: there is no such argument), or
+ * what the cache's setting says, which must then be the same.
+ */
+CxScope
+cx_args_scope(FunctionCallInfo fcinfo, int n, CxCache *cache)
+{
+	CxScope		scope = {NULL, 0};
+	CxScope		required;
+
+	if (n >= 0 && !PG_ARGISNULL(n))
+	{
+		text	   *t = cx_args_text(fcinfo, n, "scope", CX_MAX_SCOPE);
+
+		scope.name = VARDATA_ANY(t);
+		scope.len = VARSIZE_ANY_EXHDR(t);
+	}
+	if (likely(cache->scoped_by == NULL))
+		return scope;
+	required = scope_of_setting(cache);
+	if (scope.name != NULL && (scope.len != required.len ||
+							   memcmp(scope.name, required.name, scope.len) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("scope of cache \"%s\" must be that of setting \"%s\"",
+						cache->name, cache->scoped_by)));
+	/* the setting may change while the call runs */
+	required.name = pnstrdup(required.name, required.len);
+	return required;
+}
+
+/*
+ * Prepares a question of a caller who must have some privileges on the cache
+ * (CX_MAY_...); what he has is in ask->may.
+ */
+void
+cx_args_ask_key(CxAsk *ask, CxCache *cache, text *key, CxScope scope,
+				uint8 needs)
+{
+	cx_grants_require(cache, needs);
+	cx_cache_ask(ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
+				 scope.name, scope.len);
+	ask->may = cx_grants_of(cache);
+}
+
 /* The question that cache (argument 0), key and scope make. */
 void
-cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg, CxAsk *ask)
+cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg, uint8 needs,
+			CxAsk *ask)
 {
 	CxCache    *cache = cx_args_cache(fcinfo, 0);
 	text	   *key = cx_args_text(fcinfo, key_arg, "key", CX_MAX_KEY);
-	const char *scope = NULL;
-	Size		scope_len = 0;
 
-	if (!PG_ARGISNULL(scope_arg))
-	{
-		text	   *t = cx_args_text(fcinfo, scope_arg, "scope", CX_MAX_SCOPE);
-
-		scope = VARDATA_ANY(t);
-		scope_len = VARSIZE_ANY_EXHDR(t);
-	}
-	cx_cache_ask(ask, cache, VARDATA_ANY(key), VARSIZE_ANY_EXHDR(key),
-				 scope, scope_len);
+	cx_args_ask_key(ask, cache, key, cx_args_scope(fcinfo, scope_arg, cache),
+					needs);
 }
 
 /* ttl and expires_at; expires_arg -1: there is no such argument. */

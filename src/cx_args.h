@@ -23,11 +23,21 @@ typedef struct CxLife
 	bool		stale_by_row;	/* the loader's row says so */
 } CxLife;
 
+/* The scope of a call; name NULL: there is none. */
+typedef struct CxScope
+{
+	const char *name;
+	Size		len;
+} CxScope;
+
 extern text *cx_args_text(FunctionCallInfo fcinfo, int n, const char *what,
 						  Size longest);
 extern CxCache *cx_args_cache(FunctionCallInfo fcinfo, int n);
 extern void cx_args_ask(FunctionCallInfo fcinfo, int key_arg, int scope_arg,
-						CxAsk *ask);
+						uint8 needs, CxAsk *ask);
+extern void cx_args_ask_key(CxAsk *ask, CxCache *cache, text *key,
+							CxScope scope, uint8 needs);
+extern CxScope cx_args_scope(FunctionCallInfo fcinfo, int n, CxCache *cache);
 extern void cx_args_check_key(const char *key, Size len);
 extern CxLife cx_args_life(FunctionCallInfo fcinfo, int ttl_arg,
 						   int expires_arg);

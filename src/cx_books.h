@@ -9,7 +9,7 @@
 
 #include "cx_secure.h"
 
-#define CX_BOOKS_MAX_ARGS 10
+#define CX_BOOKS_MAX_ARGS 24
 
 /* What has to be undone after a statement. */
 typedef struct CxBooks

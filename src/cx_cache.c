@@ -59,20 +59,23 @@ coarse_now(void)
 
 /*
  * Prepares a question about a key under the active snapshot and the role in
- * effect.  key and scope must outlive it; their lengths have been checked.
+ * effect, which it takes to have all privileges on the cache.  key and scope
+ * must outlive it; their lengths have been checked.
  */
 void
 cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 			 const char *scope, Size scope_len)
 {
 	ask->cache = cache;
+	ask->may = CX_MAY_ALL;
 	ask->background = false;
 	ask->now = coarse_now();
 	ask->stale_us = 0;
 	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
 		cx_deps_view(&ask->view, GetActiveSnapshot());
 	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
-				cache->deps, GetUserId(), key, key_len, scope, scope_len);
+				cache->deps, cache->is_shared ? InvalidOid : GetUserId(),
+				key, key_len, scope, scope_len);
 }
 
 /* ---- dependencies ---- */

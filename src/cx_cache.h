@@ -24,6 +24,7 @@ typedef struct CxAsk
 	CxCache    *cache;
 	CxIdent		ident;
 	CxView		view;
+	uint8		may;			/* CX_MAY_...: what the caller may do */
 	bool		usable;			/* false: neither read nor fill */
 	bool		background;		/* for a table: settings are compared later */
 	TimestampTz now;

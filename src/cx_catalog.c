@@ -21,11 +21,13 @@
 #include "catalog/pg_authid_d.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type_d.h"
 #include "commands/extension.h"
 #include "common/hashfn.h"
 #include "common/int.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -58,7 +60,12 @@ enum
 	COL_JITTER,
 	COL_VALIDATE,
 	COL_SEED,
-	NCOLS = COL_SEED
+	COL_SHARED,
+	COL_MAX_ENTRIES_PER_SCOPE,
+	COL_SCOPED_BY,
+	COL_READERS,
+	COL_WRITERS,
+	NCOLS = COL_WRITERS
 };
 
 /* Columns of cachex.warmer_definition that are read here */
@@ -166,6 +173,16 @@ create_hash(void)
 						 HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 }
 
+/*
+ * Bytes that a cache which everybody can use may have, unless its row says
+ * otherwise: whoever fills those does not evict all others.
+ */
+uint64
+cx_catalog_public_memory(void)
+{
+	return cx_arena_total() / 4;
+}
+
 static CxCache *
 enter(const char *name, int64 id)
 {
@@ -185,6 +202,14 @@ enter(const char *name, int64 id)
 	cache->loader_seed = cx_key_seed;
 	cache->stable = cx_key_stable_name(name, cache->name_len);
 	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
+	cache->limits.per_scope = PG_UINT64_MAX;
+	if (id < 0)
+		cache->limits.bytes = cx_catalog_public_memory();
+	cache->is_shared = false;
+	cache->scoped_by = NULL;
+	cache->grants = NULL;
+	cache->ngrants = 0;
+	cache->known_at = 0;
 	cache->exact = false;
 	cache->enabled = true;
 	cache->loader = NULL;
@@ -214,6 +239,33 @@ persist_of(const char *text)
 	if (strcmp(text, "snapshot") == 0)
 		return CX_PERSIST_SNAPSHOT;
 	return strcmp(text, "table") == 0 ? CX_PERSIST_TABLE : CX_PERSIST_NONE;
+}
+
+/* Adds what an array of roles has been granted. */
+static void
+add_grants(CxCache *cache, Datum roles, uint8 may)
+{
+	ArrayType  *array = DatumGetArrayTypeP(roles);
+	Datum	   *elems;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, REGROLEOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elems, &nulls, &n);
+	if (n == 0)
+		return;
+	if (cache->grants == NULL)
+		cache->grants = MemoryContextAlloc(context, n * sizeof(CxGrant));
+	else
+		cache->grants = repalloc(cache->grants, (cache->ngrants + n) *
+								 sizeof(CxGrant));
+	for (int i = 0; i < n; i++)
+	{
+		CxGrant		grant = {DatumGetObjectId(elems[i]), may};
+
+		if (!nulls[i])
+			cache->grants[cache->ngrants++] = grant;
+	}
 }
 
 /* Takes over one row. */
@@ -259,6 +311,14 @@ read_row(TupleDesc desc, HeapTuple tuple)
 	if (!ISNULL(VALIDATE))
 		cache->validate = MemoryContextStrdup(context,
 											  TextDatumGetCString(COL(VALIDATE)));
+	cache->is_shared = DatumGetBool(COL(SHARED));
+	if (!ISNULL(MAX_ENTRIES_PER_SCOPE))
+		cache->limits.per_scope = DatumGetInt64(COL(MAX_ENTRIES_PER_SCOPE));
+	if (!ISNULL(SCOPED_BY))
+		cache->scoped_by = MemoryContextStrdup(context,
+											   TextDatumGetCString(COL(SCOPED_BY)));
+	add_grants(cache, COL(READERS), CX_MAY_READ);
+	add_grants(cache, COL(WRITERS), CX_MAY_WRITE);
 #undef COL
 #undef ISNULL
 }
@@ -291,6 +351,10 @@ add_built_in(const char *name, int64 id, bool exact)
 
 		cache->built_in = true;
 		cache->exact = exact;
+		cache->grants = MemoryContextAlloc(context, sizeof(CxGrant));
+		cache->grants[0].role = InvalidOid;
+		cache->grants[0].may = CX_MAY_ALL;
+		cache->ngrants = 1;
 	}
 }
 

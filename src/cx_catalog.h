@@ -19,6 +19,18 @@ typedef enum CxPersist
 	CX_PERSIST_TABLE			/* a table, read where memory has nothing */
 } CxPersist;
 
+/* Privileges on a cache */
+#define CX_MAY_READ		0x01	/* be served what is there */
+#define CX_MAY_WRITE	0x02	/* fill, put and invalidate */
+#define CX_MAY_ALL		(CX_MAY_READ | CX_MAY_WRITE)
+
+/* What a role has been granted; role InvalidOid: everybody. */
+typedef struct CxGrant
+{
+	Oid			role;
+	uint8		may;			/* CX_MAY_... */
+} CxGrant;
+
 /* A cache, as its row says. Valid until the next cx_catalog_ call. */
 typedef struct CxCache
 {
@@ -36,6 +48,13 @@ typedef struct CxCache
 	CxLimits	limits;
 	bool		exact;
 	bool		enabled;
+	bool		is_shared;		/* entries are not each role's own */
+	char	   *scoped_by;		/* setting that says the scope, or NULL */
+	CxGrant    *grants;
+	int			ngrants;
+	Oid			known_role;		/* cx_grants.c: privileges of the last one */
+	uint8		known_may;
+	uint64		known_at;
 	char	   *loader;			/* function, as text, or NULL */
 	char	   *validate;		/* expression that values must meet, or NULL */
 	uint64		required;		/* set of required warmers, 0 = none */
@@ -53,6 +72,7 @@ typedef struct CxCache
 extern CxCache *cx_catalog_find(const char *name, Size len);
 extern CxCache *cx_catalog_get(const char *name, Size len);
 extern CxCache **cx_catalog_all(int *n);
+extern uint64 cx_catalog_public_memory(void);
 extern bool cx_catalog_any_in_table(void);
 extern Oid	cx_catalog_table(const char *name);
 extern Oid	cx_catalog_on_change(void);

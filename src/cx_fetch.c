@@ -16,6 +16,7 @@
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "common/pg_prng.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -316,7 +317,7 @@ join(CxFetch *f, CxHit *hit)
 	uint64		claims;
 
 	if (f->mode == CX_FETCH_BYPASS || f->query == NULL || !f->ask.usable ||
-		f->alone || cx_guc_load_timeout == 0 ||
+		(f->ask.may & CX_MAY_WRITE) == 0 || f->alone || cx_guc_load_timeout == 0 ||
 		TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
 		(f->exact && !cx_cache_serves_exact()) ||
 		cx_flight_is_alone(id, f->loader, f->ask.now))
@@ -338,6 +339,30 @@ join(CxFetch *f, CxHit *hit)
 }
 
 /*
+ * Counts a call by a role that may not use the cache, or not fill it: the
+ * loader answers him.  Says so once in a session.
+ */
+static void
+note_denied(const CxFetch *f)
+{
+	static bool said = false;
+	bool		reads = (f->ask.may & CX_MAY_READ) != 0;
+
+	if (f->ask.cache->number >= 0)
+		cx_counters_add(f->ask.cache->number, CX_DENIED, 1);
+	if (said)
+		return;
+	said = true;
+	ereport(NOTICE,
+			(errmsg(reads ? "role \"%s\" does not fill cache \"%s\""
+					: "role \"%s\" does not use cache \"%s\"",
+					GetUserNameFromId(GetUserId(), false),
+					f->ask.cache->name),
+			 errhint("Its owner can use cachex.grant_cache() to give the privilege \"%s\".",
+					 reads ? "write" : "read")));
+}
+
+/*
  * Looks the key up, and counts; true: the answer is in hit, to be released,
  * and if f->due it is to be refreshed.  Else the key is to be loaded.  May
  * wait for another session that does so.
@@ -349,6 +374,8 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 {
 	CxStatus	status;
 
+	if (f->ask.may != CX_MAY_ALL)
+		note_denied(f);
 	if (f->mode == CX_FETCH_BYPASS || !cx_read_enabled(&f->ask))
 	{
 		f->mode = f->mode == CX_FETCH_CACHED ? CX_FETCH_CACHED : CX_FETCH_BYPASS;
@@ -411,7 +438,8 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	if (cx_fetch_find_cache_again(f))
 	{
 		cache = f->ask.cache->number;
-		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable &&
+			(f->ask.may & CX_MAY_WRITE) != 0;
 	}
 	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();

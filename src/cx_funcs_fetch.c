@@ -95,7 +95,7 @@ cachex_fetch(PG_FUNCTION_ARGS)
 	Datum		value;
 
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 8, &f.ask);
+	cx_args_ask(fcinfo, 1, 8, 0, &f.ask);
 	f.type = JSONBOID;
 	f.params = cx_args_array(fcinfo, 3);
 	f.life = cx_args_life(fcinfo, 4, -1);
@@ -121,7 +121,7 @@ cachex_fetch_as(PG_FUNCTION_ARGS)
 	Datum		value;
 
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 9, &f.ask);
+	cx_args_ask(fcinfo, 1, 9, 0, &f.ask);
 	f.type = get_fn_expr_argtype(fcinfo->flinfo, 2);
 	f.params = cx_args_array(fcinfo, 4);
 	f.life = cx_args_life(fcinfo, 5, -1);
@@ -173,26 +173,9 @@ split_keys(ArrayType *keys, int *n)
 	return many;
 }
 
-static void
-ask_key(FunctionCallInfo fcinfo, CxFetch *f, text *key)
-{
-	const char *scope = NULL;
-	Size		scope_len = 0;
-
-	if (!PG_ARGISNULL(5))
-	{
-		text	   *t = cx_args_text(fcinfo, 5, "scope", CX_MAX_SCOPE);
-
-		scope = VARDATA_ANY(t);
-		scope_len = VARSIZE_ANY_EXHDR(t);
-	}
-	cx_cache_ask(&f->ask, f->ask.cache, VARDATA_ANY(key),
-				 VARSIZE_ANY_EXHDR(key), scope, scope_len);
-}
-
 /* Looks up every key; returns the ones that are not there, as text[]. */
 static ArrayType *
-find_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
+find_many(CxScope scope, CxFetch *f, ManyKey *many, int n,
 		  int *nmissing)
 {
 	Datum	   *missing = palloc(Max(n, 1) * sizeof(Datum));
@@ -202,7 +185,7 @@ find_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 	{
 		CxHit		hit;
 
-		ask_key(fcinfo, f, many[i].key);
+		cx_args_ask_key(&f->ask, f->ask.cache, many[i].key, scope, 0);
 		f->old_gen = 0;
 		f->frequency = 0;
 		many[i].found = cx_fetch_find(f, &hit);
@@ -257,7 +240,7 @@ run_many(CxFetch *f, void *arg)
 
 /* Loads what is missing; a key without a row is SQL NULL. */
 static void
-load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
+load_many(CxScope scope, CxFetch *f, ManyKey *many, int n,
 		  ArrayType *missing)
 {
 	ManyRun		run = {missing, NULL, 0};
@@ -285,7 +268,7 @@ load_many(FunctionCallInfo fcinfo, CxFetch *f, ManyKey *many, int n,
 		 */
 		if (!cx_fetch_find_cache_again(f))
 			continue;
-		ask_key(fcinfo, f, many[i].key);
+		cx_args_ask_key(&f->ask, f->ask.cache, many[i].key, scope, 0);
 		f->old_gen = many[i].old_gen;
 		f->frequency = many[i].frequency;
 		cx_fetch_count_load(f, row.cost_us);
@@ -301,12 +284,14 @@ cachex_fetch_many(PG_FUNCTION_ARGS)
 	CxFetch		f;
 	ManyKey    *many;
 	ArrayType  *missing;
+	CxScope		scope;
 	int			n;
 	int			nmissing;
 
 	CX_REQUIRE_PRELOAD();
 	InitMaterializedSRF(fcinfo, 0);
 	f.ask.cache = cx_args_cache(fcinfo, 0);
+	scope = cx_args_scope(fcinfo, 5, f.ask.cache);
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -320,12 +305,12 @@ cachex_fetch_many(PG_FUNCTION_ARGS)
 	cx_fetch_begin(&f);
 	f.alone = true;
 	many = split_keys(PG_GETARG_ARRAYTYPE_P(1), &n);
-	missing = find_many(fcinfo, &f, many, n, &nmissing);
+	missing = find_many(scope, &f, many, n, &nmissing);
 	if (nmissing > 0)
 	{
 		if (f.query == NULL)
 			cx_fetch_refuse_to_load(&f);
-		load_many(fcinfo, &f, many, n, missing);
+		load_many(scope, &f, many, n, missing);
 	}
 	for (int i = 0; i < n; i++)
 	{

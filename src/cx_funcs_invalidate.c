@@ -16,6 +16,7 @@
 
 #include "cx_args.h"
 #include "cx_counters.h"
+#include "cx_grants.h"
 #include "cx_like.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
@@ -35,7 +36,7 @@ cachex_invalidate(PG_FUNCTION_ARGS)
 	CxAsk		ask;
 
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 2, &ask);
+	cx_args_ask(fcinfo, 1, 2, CX_MAY_WRITE, &ask);
 	cx_args_writable("cachex.invalidate()");
 	if (ask.ident.has_scope)
 		cx_cache_invalidate_scoped(&ask);
@@ -89,6 +90,7 @@ cachex_invalidate_like(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	cache = cx_args_cache(fcinfo, 0);
+	cx_grants_require(cache, CX_MAY_WRITE);
 	pattern = cx_args_cstring(fcinfo, 1);
 	if (pattern == NULL)
 		ereport(ERROR,
@@ -146,15 +148,17 @@ cachex_clear(PG_FUNCTION_ARGS)
 	{
 		CxCache    *cache = cx_args_cache(fcinfo, 0);
 
-		cx_owner_require(cache);
 		if (PG_ARGISNULL(1))
+		{
+			cx_owner_require(cache);
 			cx_cache_clear(cache);
+		}
 		else
 		{
-			text	   *scope = cx_args_text(fcinfo, 1, "scope", CX_MAX_SCOPE);
+			CxScope		scope = cx_args_scope(fcinfo, 1, cache);
 
-			cx_cache_clear_scope(cache, VARDATA_ANY(scope),
-								 VARSIZE_ANY_EXHDR(scope));
+			cx_grants_require(cache, CX_MAY_WRITE);
+			cx_cache_clear_scope(cache, scope.name, scope.len);
 		}
 	}
 	PG_RETURN_VOID();

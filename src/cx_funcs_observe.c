@@ -31,6 +31,7 @@ PG_FUNCTION_INFO_V1(cachex_stats);
 PG_FUNCTION_INFO_V1(cachex_entries);
 PG_FUNCTION_INFO_V1(cachex_reset_stats);
 PG_FUNCTION_INFO_V1(cachex_memory);
+PG_FUNCTION_INFO_V1(cachex_public_memory);
 PG_FUNCTION_INFO_V1(cachex_check_store);
 
 /* ---- stats ---- */
@@ -41,7 +42,8 @@ static const CxCounter shown[] =
 	CX_HITS, CX_STALE_HITS, CX_NEGATIVE_HITS, CX_MISSES, CX_BYPASSES,
 	CX_LOADS, CX_LOAD_ERRORS, CX_LOADS_DEDUPED, CX_REFRESHES, CX_FILLS, CX_PUTS, CX_EXPIRED, CX_EVICTED,
 	CX_EVICTED_UNREAD, CX_INVALIDATED, CX_CLEARED, CX_REPLACED, CX_TOO_LARGE,
-	CX_UPDATE_CONFLICTS, CX_LOADER_CHANGED, CX_REFUSED_FULL, CX_REFUSED_LIMIT,
+	CX_UPDATE_CONFLICTS, CX_LOADER_CHANGED, CX_DENIED, CX_NOT_SHARED,
+	CX_REFUSED_FULL, CX_REFUSED_LIMIT,
 	CX_REFUSED_DOUBT, CX_REFUSED_WRITES, CX_REFUSED_SNAPSHOT,
 	CX_REFUSED_INVALID,
 	CX_REFUSED_UNWATCHED, CX_REFUSED_VOLATILE, CX_REFUSED_FUNCTION,
@@ -198,6 +200,15 @@ cachex_memory(PG_FUNCTION_ARGS)
 	v[9] = failure ? CStringGetTextDatum(failure) : (Datum) 0;
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
 													  v, null)));
+}
+
+/* public_memory(); NULL without shared memory */
+Datum
+cachex_public_memory(PG_FUNCTION_ARGS)
+{
+	if (!cx_preloaded)
+		PG_RETURN_NULL();
+	PG_RETURN_INT64((int64) cx_catalog_public_memory());
 }
 
 /* ---- entries ---- */

@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "cx_grants.h"
 #include "cx_preload.h"
 #include "cx_read.h"
 #include "cx_revalidate.h"
@@ -299,6 +300,7 @@ query(FunctionCallInfo fcinfo, int n)
 	Output		out;
 	CxFetch		f;
 	CxCache    *cache;
+	CxScope		scope;
 	const char *key;
 	Size		len;
 
@@ -318,7 +320,9 @@ query(FunctionCallInfo fcinfo, int n)
 	f.mode = cx_fetch_mode(fcinfo, n + 5);
 	f.type = RECORDOID;
 	key = make_key(f.query, f.params, &len);
-	cx_cache_ask(&f.ask, cache, key, len, NULL, 0);
+	scope = cx_args_scope(fcinfo, -1, cache);
+	cx_cache_ask(&f.ask, cache, key, len, scope.name, scope.len);
+	f.ask.may = cx_grants_of(cache);
 	f.ask.stale_us = CX_STALE_AS_DEFINED;
 	find_or_load(&f, &out);
 	return (Datum) 0;

@@ -34,7 +34,7 @@ cachex_get(PG_FUNCTION_ARGS)
 	Jsonb	   *json;
 
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 3, &ask);
+	cx_args_ask(fcinfo, 1, 3, CX_MAY_READ, &ask);
 	ask.stale_us = CX_STALE_AS_DEFINED;
 	if (cx_read_lookup(&ask, false, &hit) == CX_MISS)
 	{
@@ -60,7 +60,7 @@ cachex_get_as(PG_FUNCTION_ARGS)
 	Datum		value;
 
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, 3, &ask);
+	cx_args_ask(fcinfo, 1, 3, CX_MAY_READ, &ask);
 	ask.stale_us = CX_STALE_AS_DEFINED;
 	status = cx_read_lookup(&ask, false, &hit);
 	if (cx_cache_is_served(status) && !cx_read_layout_is_current(&hit))
@@ -280,7 +280,7 @@ cachex_lookup(PG_FUNCTION_ARGS)
 	CX_REQUIRE_PRELOAD();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-	cx_args_ask(fcinfo, 1, 3, &ask);
+	cx_args_ask(fcinfo, 1, 3, CX_MAY_READ, &ask);
 	memset(null, true, sizeof(null));
 	v[E_CACHE] = CStringGetTextDatum(ask.cache->name);
 	v[E_KEY] = PG_GETARG_DATUM(1);

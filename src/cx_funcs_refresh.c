@@ -27,7 +27,7 @@ static void
 read_args(FunctionCallInfo fcinfo, CxFetch *f)
 {
 	memset(f, 0, sizeof(CxFetch));
-	cx_args_ask(fcinfo, 1, 6, &f->ask);
+	cx_args_ask(fcinfo, 1, 6, CX_MAY_WRITE, &f->ask);
 	f->type = JSONBOID;
 	f->mode = CX_FETCH_REFRESH;
 	f->query = cx_args_cstring(fcinfo, 4);

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cx_grants.h"
 #include "cx_keylock.h"
 #include "cx_loader.h"
 #include "cx_put.h"
@@ -115,11 +116,11 @@ begin_change(Change *c)
 
 /* A question about a key that is going to change. */
 static void
-ask_to_change(FunctionCallInfo fcinfo, int scope_arg, const char *function,
-			  Change *c)
+ask_to_change(FunctionCallInfo fcinfo, int scope_arg, uint8 needs,
+			  const char *function, Change *c)
 {
 	CX_REQUIRE_PRELOAD();
-	cx_args_ask(fcinfo, 1, scope_arg, &c->ask);
+	cx_args_ask(fcinfo, 1, scope_arg, needs, &c->ask);
 	cx_args_writable(function);
 }
 
@@ -216,7 +217,7 @@ cachex_put(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	condition = parse_condition(fcinfo, 6);
-	ask_to_change(fcinfo, 10, "cachex.put()", &c);
+	ask_to_change(fcinfo, 10, CX_MAY_WRITE, "cachex.put()", &c);
 	keep = put_entry(fcinfo, c.ask.cache, &entry);
 	if (condition == ALWAYS && PG_ARGISNULL(7))
 	{
@@ -245,7 +246,7 @@ cachex_put_many(PG_FUNCTION_ARGS)
 	JsonbValue	v;
 	CxNewEntry	entry;
 	CxAsk		ask;
-	text	   *scope = NULL;
+	CxScope		scope;
 	char	   *key = NULL;
 	Size		key_len = 0;
 	int64		n = 0;
@@ -258,8 +259,8 @@ cachex_put_many(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("entries must be a JSON object"),
 				 errhint("Each of its keys becomes an entry.")));
-	if (!PG_ARGISNULL(4))
-		scope = cx_args_text(fcinfo, 4, "scope", CX_MAX_SCOPE);
+	scope = cx_args_scope(fcinfo, 4, cache);
+	cx_grants_require(cache, CX_MAY_WRITE);
 	life = cx_args_life(fcinfo, 2, -1);
 	it = JsonbIteratorInit(&PG_GETARG_JSONB_P(1)->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
@@ -275,9 +276,7 @@ cachex_put_many(PG_FUNCTION_ARGS)
 			CxValue		value;
 			bool		keep;
 
-			cx_cache_ask(&ask, cache, key, key_len,
-						 scope ? VARDATA_ANY(scope) : NULL,
-						 scope ? VARSIZE_ANY_EXHDR(scope) : 0);
+			cx_cache_ask(&ask, cache, key, key_len, scope.name, scope.len);
 			cx_put_json(&value, JsonbValueToJsonb(&v));
 			keep = cx_put_make_entry(&entry, cache, &value, &life);
 			entry.manual = true;
@@ -311,7 +310,7 @@ cachex_update(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("expression must not be null")));
-	ask_to_change(fcinfo, 5, "cachex.update()", &c);
+	ask_to_change(fcinfo, 5, CX_MAY_ALL, "cachex.update()", &c);
 	strlcpy(name, c.ask.cache->name, NAMEDATALEN);
 	begin_change(&c);
 	if (c.status == CX_HIT)
@@ -411,7 +410,7 @@ cachex_push(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("max_length must not be negative")));
-	ask_to_change(fcinfo, 5, "cachex.push()", &c);
+	ask_to_change(fcinfo, 5, CX_MAY_WRITE, "cachex.push()", &c);
 	begin_change(&c);
 	if (c.status == CX_HIT)
 	{
@@ -488,7 +487,7 @@ cachex_incr(PG_FUNCTION_ARGS)
 				 errmsg("by and initial must not be null")));
 	by = PG_GETARG_INT64(2);
 	n = PG_GETARG_INT64(3);
-	ask_to_change(fcinfo, 5, "cachex.incr()", &c);
+	ask_to_change(fcinfo, 5, CX_MAY_ALL, "cachex.incr()", &c);
 	life = cx_args_life(fcinfo, 4, -1);
 	begin_change(&c);
 	if (c.status == CX_HIT)
@@ -517,7 +516,7 @@ cachex_take(PG_FUNCTION_ARGS)
 	Change		c;
 	Jsonb	   *json = NULL;
 
-	ask_to_change(fcinfo, 2, "cachex.take()", &c);
+	ask_to_change(fcinfo, 2, CX_MAY_ALL, "cachex.take()", &c);
 	begin_change(&c);
 	if (is_there(&c))
 		json = cx_put_read_json(&c.ask, &c.hit);
@@ -539,7 +538,7 @@ cachex_touch(PG_FUNCTION_ARGS)
 	CxLife		life;
 	bool		keep;
 
-	ask_to_change(fcinfo, 4, "cachex.touch()", &c);
+	ask_to_change(fcinfo, 4, CX_MAY_WRITE, "cachex.touch()", &c);
 	life = cx_args_life(fcinfo, 2, 3);
 	begin_change(&c);
 	if (!is_there(&c))

@@ -17,6 +17,7 @@ typedef struct CxLimits
 {
 	uint64		entries;
 	uint64		bytes;
+	uint64		per_scope;		/* entries */
 } CxLimits;
 
 typedef struct CxUsage

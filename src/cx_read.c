@@ -21,11 +21,12 @@
 								 * call of a recurring series is always the
 								 * one */
 
-/* Whether the cache is to be read and filled at all. */
+/* Whether the cache is to be read at all. */
 bool
 cx_read_enabled(const CxAsk *ask)
 {
-	return cx_guc_enabled && ask->cache->enabled;
+	return cx_guc_enabled && ask->cache->enabled &&
+		(ask->may & CX_MAY_READ) != 0;
 }
 
 /* Counts what a look-up found. */

@@ -19,6 +19,7 @@
 #include "utils/syscache.h"
 
 #include "cx_compute.h"
+#include "cx_grants.h"
 #include "cx_guc.h"
 #include "cx_read.h"
 #include "cx_refresh.h"
@@ -118,6 +119,7 @@ begin_fetch(CxFetch *f, const CxRefresh *r)
 	CxCache    *cache = cx_catalog_get(r->cache, strlen(r->cache));
 
 	memset(f, 0, sizeof(CxFetch));
+	cx_grants_require(cache, CX_MAY_WRITE);
 	cx_cache_ask(&f->ask, cache, r->key, r->key_len, r->scope, r->scope_len);
 	f->mode = CX_FETCH_REFRESH;
 	f->type = r->type;

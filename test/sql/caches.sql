@@ -2,7 +2,7 @@
 -- else in a transaction. What other sessions see is in the isolation tests.
 CREATE FUNCTION settings(cache text) RETURNS text LANGUAGE sql AS $$
 	SELECT concat_ws(' ', 'ttl', coalesce(ttl::text, 'never'), 'negative', negative_ttl,
-		'entries', coalesce(max_entries::text, '-'), 'memory', coalesce(max_memory::text, '-'),
+		'entries', coalesce(max_entries::text, '-'), 'memory', coalesce(nullif(max_memory, cachex.public_memory())::text, '-'),
 		consistency, CASE WHEN enabled THEN 'enabled' ELSE 'disabled' END,
 		'version', version, 'loader', coalesce(loader, '-'))
 	FROM cachex.caches WHERE name = cache

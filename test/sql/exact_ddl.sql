@@ -3,6 +3,7 @@
 \t on
 \a
 SELECT cachex.create_cache('exact');
+DO $$BEGIN PERFORM cachex.grant_cache('exact', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 CREATE SCHEMA a;
 CREATE SCHEMA b;
 GRANT USAGE ON SCHEMA a, b TO PUBLIC;

@@ -1,5 +1,6 @@
 -- Who an entry is: cache, scope, key and the effective role.
 SELECT cachex.create_cache('ident', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('ident', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 CREATE ROLE regress_cachex_a;
 CREATE ROLE regress_cachex_b;
 CREATE ROLE regress_cachex_owner;
@@ -141,6 +142,7 @@ SELECT who_has('k'), who_has('l'), who_has('m');
 -- CREATE on the database. Members of the owning role may, too.
 SET ROLE regress_cachex_owner;
 SELECT cachex.create_cache('owned');
+DO $$BEGIN PERFORM cachex.grant_cache('owned', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 RESET ROLE;
 DO $$
 BEGIN
@@ -148,6 +150,7 @@ BEGIN
 END $$;
 SET ROLE regress_cachex_owner;
 SELECT cachex.create_cache('owned', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('owned', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SELECT owner FROM cachex.caches WHERE name = 'owned';
 SELECT cachex.alter_cache('owned', '{"ttl": "5 min"}');
 SET ROLE regress_cachex_a;

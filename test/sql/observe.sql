@@ -63,8 +63,8 @@ SELECT count(cachex.get('seen', 'r0')) FROM generate_series(1, 1000);
 SELECT hits, hit_us_p50 > 0 AS hit_us_p50, hit_us_p99 >= hit_us_p50 AS hit_us_p99 FROM cachex.stats WHERE cache = 'seen';
 
 -- A row a cache; those that nobody has created are among them.
-SELECT cache, available, enabled, bytes_limit FROM cachex.stats ORDER BY cache;
-SELECT name, consistency, max_memory FROM cachex.caches ORDER BY name;
+SELECT cache, available, enabled, nullif(bytes_limit, cachex.public_memory()) AS bytes_limit FROM cachex.stats ORDER BY cache;
+SELECT name, consistency, nullif(max_memory, cachex.public_memory()) AS max_memory FROM cachex.caches ORDER BY name;
 SELECT pg_typeof(hits), pg_typeof(bytes), pg_typeof(hit_rate), pg_typeof(stats_reset) FROM cachex.stats LIMIT 1;
 
 -- bytes is what its entries occupy, and memory() what all of them do.

@@ -1,6 +1,7 @@
 -- persist => 'table': what memory has lost is found in a table. Memory loses
 -- it here by a limit that is set for a moment.
 SELECT cachex.create_cache('pt', consistency => 'ttl', persist => 'table');
+DO $$BEGIN PERFORM cachex.grant_cache('pt', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 CREATE PROCEDURE evict(cache text DEFAULT 'pt') LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM cachex.alter_cache(cache, '{"max_entries": 0}');
@@ -287,6 +288,7 @@ SELECT cachex.put('pt', 'back', '1');
 SELECT cx_wait('EXISTS (SELECT FROM cachex.stored_entry WHERE key = ''back'')');
 SELECT cachex.drop_cache('pt');
 SELECT cachex.create_cache('pt', consistency => 'ttl', persist => 'table');
+DO $$BEGIN PERFORM cachex.grant_cache('pt', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SELECT cachex.get('pt', 'back');
 SELECT cx_wait('cachex.purge() >= 0 AND NOT EXISTS (SELECT FROM cachex.stored_entry)');
 

@@ -1,8 +1,10 @@
 -- refresh: arguments, numbers, privileges; what workers do is in
 -- test/t/refresh_jobs.pl.
 SELECT cachex.create_cache('refreshed', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('refreshed', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 CREATE FUNCTION refresh_load(key text) RETURNS text LANGUAGE sql STABLE AS 'SELECT ''loaded '' || key';
 SELECT cachex.create_cache('with loader', consistency => 'ttl', loader => 'refresh_load(text)');
+DO $$BEGIN PERFORM cachex.grant_cache('with loader', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 
 -- arguments
 SELECT cachex.refresh('no such', 'k', query => 'SELECT 1');

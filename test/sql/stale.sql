@@ -12,6 +12,7 @@ SHOW cachex.databases;
 CREATE TABLE src (id int PRIMARY KEY, n int);
 INSERT INTO src VALUES (1, 1);
 SELECT cachex.create_cache('st', stale_for => '1 hour', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('st', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SELECT cachex.create_cache('strict', consistency => 'ttl');
 SELECT name, stale_for FROM cachex.caches WHERE name IN ('st', 'strict') ORDER BY 1;
 

@@ -1,8 +1,10 @@
 -- The condition that a cache's values must meet: a put of another is an error,
 -- a fetch returns it and does not keep it.
 SELECT cachex.create_cache('va', consistency => 'ttl', options => '{"validate": "$1 ? ''a''"}');
+DO $$BEGIN PERFORM cachex.grant_cache('va', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SELECT validate FROM cachex.caches WHERE name = 'va';
 SELECT cachex.create_cache('free', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('free', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 CREATE TABLE src (id int PRIMARY KEY, v jsonb);
 INSERT INTO src VALUES (1, '{"a": 1}');
 
@@ -162,6 +164,7 @@ END $$;
 SET ROLE regress_validate_owner;
 SET search_path = hostile, pg_catalog;
 SELECT cachex.create_cache('owned', consistency => 'ttl', options => '{"validate": "jsonb_typeof($1) = ''object'' AND $1 ? ''a'' AND own.is_good($1)"}');
+DO $$BEGIN PERFORM cachex.grant_cache('owned', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SET ROLE regress_validate_user;
 SELECT jsonb_typeof('1');
 SELECT cachex.put('owned', 'k', '{"a": 1}');

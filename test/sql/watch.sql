@@ -8,6 +8,7 @@ RESET client_min_messages;
 CREATE SCHEMA watch_test;
 SET search_path = watch_test, public;
 SELECT cachex.create_cache('w', consistency => 'ttl');
+DO $$BEGIN PERFORM cachex.grant_cache('w', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 SELECT cachex.create_cache('w2', consistency => 'ttl');
 
 -- What is in cache w, in two forms: its keys, and which of some are there.
