@@ -142,7 +142,6 @@ SELECT who_has('k'), who_has('l'), who_has('m');
 -- CREATE on the database. Members of the owning role may, too.
 SET ROLE regress_cachex_owner;
 SELECT cachex.create_cache('owned');
-DO $$BEGIN PERFORM cachex.grant_cache('owned', 'public', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
 RESET ROLE;
 DO $$
 BEGIN

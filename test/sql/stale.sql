@@ -297,7 +297,7 @@ BEGIN
 END $$;
 CALL clear_many();
 DROP PROCEDURE clear_many;
-CALL ended_by($$SELECT cachex.drop_cache('st'), cachex.create_cache('st', stale_for => '1 hour', consistency => 'ttl')$$);
+CALL ended_by($$SELECT cachex.drop_cache('st'), cachex.create_cache('st', stale_for => '1 hour', consistency => 'ttl'), cachex.grant_cache('st', 'public', 'read'), cachex.grant_cache('st', 'public', 'write')$$);
 CALL ended_by($$SELECT cachex.alter_cache('st', '{"version": 1}')$$);
 CALL ended_by($$ALTER TABLE src ADD COLUMN x int$$);
 CALL ended_by($$ALTER TABLE src DROP COLUMN x$$, 'ex');
