@@ -218,6 +218,38 @@ changes_database(Node *command)
 	}
 }
 
+/*
+ * Whether somebody may no longer be able to call a function, or to find it,
+ * after a command.  No message tells that from a function that is new, which
+ * does not concern ttl caches.
+ */
+static bool
+changes_callers(Node *command)
+{
+	ObjectType	type;
+
+	switch (nodeTag(command))
+	{
+		case T_AlterFunctionStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
+			return true;
+		case T_CreateFunctionStmt:
+			return castNode(CreateFunctionStmt, command)->replace;
+		case T_GrantStmt:
+			type = castNode(GrantStmt, command)->objtype;
+			break;
+		case T_AlterOwnerStmt:
+			type = castNode(AlterOwnerStmt, command)->objectType;
+			break;
+		default:
+			return false;
+	}
+	return type == OBJECT_FUNCTION || type == OBJECT_PROCEDURE ||
+		type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE ||
+		type == OBJECT_SCHEMA;
+}
+
 /* Tables that were put below another one are watched if that one is. */
 static void
 adopt_attached(AlterTableStmt *command)
@@ -265,6 +297,8 @@ definitions_changed(Node *command, int before)
 		cx_inval_catalogs();
 	if (changes_database(command))
 		cx_inval_cluster();
+	if (changes_callers(command))
+		cx_inval_callers();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;
 	CommandCounterIncrement();

@@ -39,6 +39,21 @@ typedef struct CxReads
 	char		settings[CX_MAX_SETTINGS];
 } CxReads;
 
+#define CX_MAX_ACCESS 256		/* words of what must be checked */
+#define CX_CHECKED_ROLES 4		/* that an entry remembers */
+
+/*
+ * Whom the result of a loader may be served to, in a shared cache: who could
+ * run it himself.  The words are what is to be checked for a role: cx_access.c.
+ */
+typedef struct CxAccess
+{
+	Oid			filler;			/* needs no check; InvalidOid: everybody does */
+	bool		closed;			/* nobody else is served */
+	uint16		len;
+	uint32		word[CX_MAX_ACCESS];
+} CxAccess;
+
 /* What is to be stored. Pointers into the caller's memory. */
 typedef struct CxNewEntry
 {
@@ -55,6 +70,7 @@ typedef struct CxNewEntry
 	bool		stale_by_row;	/* the loader's row says so */
 	double		cost_us;
 	const CxReads *reads;		/* NULL = not known */
+	const CxAccess *access;		/* NULL = who may read the cache */
 	int			ntags;
 	uint64		tag_id[CX_MAX_TAGS];
 	const char *tag[CX_MAX_TAGS];	/* not terminated */
@@ -84,6 +100,11 @@ typedef struct CxEntry
 	uint16		nread;
 	uint16		nabove;
 	uint16		settings_len;
+	bool		has_access;
+	bool		closed;			/* as in CxAccess, as are the next two */
+	Oid			filler;
+	uint16		access_len;
+	Oid			checked[CX_CHECKED_ROLES];	/* roles that may be served */
 	Oid			type;
 	uint32		typhash;
 	uint64		loader;
@@ -97,6 +118,7 @@ typedef struct CxEntry
 #define CX_MAX_STALE_MS PG_INT32_MAX	/* 24 days */
 
 extern TimestampTz cx_entry_end(const CxNewEntry *entry);
+extern void cx_entry_set_checked(const CxSlot *slot, Oid role);
 extern void cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms);
 extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry);
 extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
@@ -107,6 +129,7 @@ extern bool cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry);
 extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
 							 CxEntry *entry);
 extern void cx_entry_reads(const CxEntry *entry, CxReads *reads);
+extern void cx_entry_access(const CxEntry *entry, CxAccess *access);
 extern CxCursor cx_entry_metadata(const CxEntry *entry);
 extern CxCursor cx_entry_value(const CxEntry *entry);
 
