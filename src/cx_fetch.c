@@ -133,6 +133,7 @@ cx_fetch_begin(CxFetch *f)
 	f->old_gen = 0;
 	f->frequency = 0;
 	f->alone = false;
+	f->staged = false;
 	f->claim.held = false;
 	f->due = false;
 	f->other_settings = false;
@@ -528,6 +529,8 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	entry.cost_us = loaded->cost_us;
 	entry.reads = &f->reads;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
+	if (f->staged)
+		return cx_cache_stage_loaded(&f->ask, &entry, f->gen, f->frequency);
 	return cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
 }
 
