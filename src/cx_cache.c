@@ -489,9 +489,13 @@ cx_cache_begin_fill(bool exact)
 	return gen;
 }
 
-/* Why a fill must not be stored; CX_NCOUNTERS = nothing against it. */
-static CxCounter
-objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
+/*
+ * Why a fill must not be stored; CX_NCOUNTERS = nothing against it.  What is
+ * staged may be the transaction's own rows.
+ */
+CxCounter
+cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
+				   bool staged)
 {
 	const CxReads *reads = entry->reads;
 	bool		exact = reads != NULL && reads->known && reads->exact;
@@ -505,7 +509,7 @@ objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 		return CX_REFUSED_QUERY;
 	/* of what an exact entry has read the own writes are known */
 	if (exact ? cx_reads_own(reads)
-		: TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		: !staged && TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return CX_REFUSED_WRITES;
 	if (CX_BUG_IS(CX_BUG_UNCHECKED_FILL))
 		return CX_NCOUNTERS;
@@ -530,7 +534,7 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 
 	if (ask->cache->number < 0)
 		return CX_FILL_IMPOSSIBLE;
-	why = objection(ask, entry, gen);
+	why = cx_cache_objection(ask, entry, gen, false);
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);

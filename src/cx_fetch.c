@@ -134,6 +134,7 @@ cx_fetch_begin(CxFetch *f)
 	f->old_gen = 0;
 	f->frequency = 0;
 	f->alone = false;
+	f->staged = false;
 	f->claim.held = false;
 	f->due = false;
 	f->other_settings = false;
@@ -532,6 +533,8 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	entry.reads = &f->reads;
 	entry.access = f->access;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
+	if (f->staged)
+		return cx_cache_stage_loaded(&f->ask, &entry, f->gen, f->frequency);
 	return cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
 }
 

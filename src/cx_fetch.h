@@ -43,6 +43,8 @@ typedef struct CxFetch
 	uint8		frequency;		/* its */
 	bool		other_loader;	/* the entry in the way has */
 	bool		alone;			/* loads without regard to others */
+	bool		staged;			/* what is loaded is the transaction's own, as
+								 * if it had put it */
 	CxClaim		claim;			/* of this call, to load for all */
 	bool		due;			/* what was found is to be refreshed */
 	bool		other_settings; /* it depends on settings by name */

@@ -36,10 +36,10 @@
 #include "utils/syscache.h"
 
 #include "cx_access.h"
-#include "cx_jobs.h"
 #include "cx_owner.h"
 #include "cx_put.h"
 #include "cx_preload.h"
+#include "cx_refresh.h"
 #include "cx_notes.h"
 #include "cx_template.h"
 #include "cx_watch.h"
@@ -170,20 +170,19 @@ stage_key(Firing *f)
 }
 
 /*
- * Asks for a job for each key, in the name of the cache's owner, if he is the
- * table's as well: nobody else has his loader run.  All in one statement, and
- * into a table that makes no writer wait.
+ * Has each key refreshed, in the name of the cache's owner, if he is the
+ * table's as well: nobody else has his loader run.  That makes no writer wait.
  */
 static void
-ask_for_jobs(Firing *f, Oid table_owner)
+refresh_keys(Firing *f, Oid table_owner)
 {
 	CxCache    *cache = find_cache(f->spec.cache);
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
 	if (cache && cache->enabled && cx_owner_is(cache, table_owner))
-		cx_jobs_add_keys(f->spec.cache, cache->owner,
-						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
+		cx_refresh_keys(f->spec.cache, cache->owner,
+						DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
 
 /* Stages what a row names; slot NULL: what is named without any row. */
@@ -592,9 +591,9 @@ cachex_on_change(PG_FUNCTION_ARGS)
 	else
 		statement_changed(f, data);
 	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
-	if (f->refresh)
-		ask_for_jobs(f, data->tg_relation->rd_rel->relowner);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
+	if (f->refresh)
+		refresh_keys(f, data->tg_relation->rd_rel->relowner);
 	return PointerGetDatum(NULL);
 }
