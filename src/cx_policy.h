@@ -1,16 +1,14 @@
 /*
  * cx_policy.h
- *	  Which entries stay: lazy GreedyDual queues, ghosts, the limits of each
- *	  cache, and the wheel of what expires.
+ *	  Which entries stay: what they are worth, the limits of each cache, and
+ *	  what expires.
  */
 #ifndef CX_POLICY_H
 #define CX_POLICY_H
 
-#include "cx_slot.h"
+#include "cx_queues.h"
 
 #define CX_BATCH	64			/* most victims of one call */
-#define CX_CLASSES	64			/* queues of a cache */
-#define CX_MAX_FREQUENCY 15
 
 /* The limits of a cache; PG_UINT64_MAX = none */
 typedef struct CxLimits
