@@ -1,12 +1,15 @@
 /*
  * cx_policy.c
  *	  Which entries have to go: for lack of memory, by the limits of their
- *	  cache, because they have expired or are cleared.
+ *	  cache or scope, because they have expired or are cleared.
+ *
+ * In a full scope the oldest entries are looked at: of the first few that had
+ * no hits the one of least worth goes, those that had become the latest.
  *
  * Locking: one LWLock for all of it, and for what it is made of (cx_queues.c,
- * cx_wheel.c), never taken by a hit, held for at most CX_BATCH victims and as
- * many entries put back.  Does not unlink or free: victims go to
- * cx_store_drop.
+ * cx_scopes.c, cx_wheel.c), never taken by a hit, held for at most CX_BATCH
+ * victims and as many entries put back.  Does not unlink or free: victims go
+ * to cx_store_drop.
  */
 #include "postgres.h"
 
@@ -14,8 +17,12 @@
 #include "storage/shmem.h"
 
 #include "cx_counters.h"
+#include "cx_gens.h"
 #include "cx_policy.h"
 #include "cx_wheel.h"
+
+#define MAX_CANDIDATES 4		/* of a scope, for one victim */
+#define BUCKETS_AT_ONCE 256		/* of the table of scopes */
 
 /* The books of a cache */
 typedef struct Books
@@ -42,6 +49,7 @@ cx_policy_size(int ncaches, uint32 max_entries)
 	Size		size = MAXALIGN(sizeof(Policy));
 
 	size = add_size(size, MAXALIGN(mul_size(ncaches, sizeof(Books))));
+	size = add_size(size, cx_scopes_size(max_entries));
 	return add_size(size, cx_queues_size(ncaches, max_entries));
 }
 
@@ -55,6 +63,8 @@ cx_policy_init(void *memory, int ncaches, uint32 max_entries, TimestampTz now)
 	p += MAXALIGN(sizeof(Policy));
 	policy->books = (Books *) p;
 	p += MAXALIGN((Size) ncaches * sizeof(Books));
+	cx_scopes_init(p, max_entries);
+	p += cx_scopes_size(max_entries);
 	cx_queues_init(p, ncaches, max_entries);
 	policy->lock = &GetNamedLWLockTranche("cachex_policy")->lock;
 	cx_wheel_init(&policy->wheel, now);
@@ -62,7 +72,7 @@ cx_policy_init(void *memory, int ncaches, uint32 max_entries, TimestampTz now)
 
 /* ---- eviction ---- */
 
-/* Takes a slot off queue and wheel; its reference goes to the caller. */
+/* Takes a slot off queue, scope and wheel; its reference goes to the caller. */
 static void
 take_locked(uint32 n)
 {
@@ -72,6 +82,8 @@ take_locked(uint32 n)
 	Assert(LWLockHeldByMe(policy->lock));
 	cx_queues_remove(n);
 	cx_wheel_remove(&policy->wheel, n);
+	if (slot->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_leave(n);
 	usage->entries--;
 	usage->bytes -= cx_slot_bytes(slot);
 	policy->entries--;
@@ -85,10 +97,31 @@ is_cleared(const CxSlot *slot)
 		(slot->flags & CX_SLOT_STAGED) == 0;
 }
 
-static inline bool
-is_dead(const CxSlot *slot, TimestampTz now)
+/* Takes a slot if it is dead. */
+static bool
+take_dead_locked(uint32 n, TimestampTz now)
 {
-	return slot->expires <= now || is_cleared(slot);
+	const CxSlot *slot = cx_slot(n);
+
+	if (slot->expires > now && !is_cleared(slot))
+		return false;
+	cx_counters_add(slot->cache,
+					slot->expires <= now ? CX_EXPIRED : CX_CLEARED, 1);
+	take_locked(n);
+	return true;
+}
+
+/* Takes a slot that might have stayed. */
+static void
+take_alive_locked(uint32 n)
+{
+	const CxSlot *slot = cx_slot(n);
+
+	cx_counters_add(slot->cache, CX_EVICTED, 1);
+	if (slot->frequency == 1 && slot->hits == 0)
+		cx_counters_add(slot->cache, CX_EVICTED_UNREAD, 1);
+	cx_queues_leave_ghost(slot);
+	take_locked(n);
 }
 
 /*
@@ -103,25 +136,67 @@ take_lowest_locked(int cache, TimestampTz now, int *patience)
 		uint32		n = cx_queues_lowest(cache);
 		CxSlot	   *slot = cx_slot(n);
 
-		if (is_dead(slot, now))
-		{
-			cx_counters_add(cache, slot->expires <= now ? CX_EXPIRED : CX_CLEARED,
-							1);
-			take_locked(n);
+		if (take_dead_locked(n, now))
 			return n;
-		}
 		cx_queues_inflate(slot->priority);
 		if (slot->hits == 0 || (*patience)-- <= 0)
 		{
-			cx_counters_add(cache, CX_EVICTED, 1);
-			if (slot->frequency == 1 && slot->hits == 0)
-				cx_counters_add(cache, CX_EVICTED_UNREAD, 1);
-			cx_queues_leave_ghost(slot);
-			take_locked(n);
+			take_alive_locked(n);
 			return n;
 		}
 		cx_queues_promote(n);
 	}
+}
+
+/* The same for a scope that was cleared by itself. */
+static bool
+take_cleared_in_scope_locked(uint32 n)
+{
+	const CxSlot *slot = cx_slot(n);
+
+	if ((slot->flags & CX_SLOT_STAGED) != 0 ||
+		slot->gen >= cx_gens_get(CX_GEN_GROUP, cx_entry_link(slot)->id))
+		return false;
+	cx_counters_add(slot->cache, CX_CLEARED, 1);
+	take_locked(n);
+	return true;
+}
+
+/* The same for a scope, of which oldest is the oldest. */
+static uint32
+take_from_scope_locked(uint32 oldest, TimestampTz now, int *patience)
+{
+	uint32		count = cx_scopes_count(oldest);
+	int			candidates = Min(MAX_CANDIDATES, 1 + count / 4);
+	uint32		least = CX_NONE;
+	uint32		n = oldest;
+
+	for (uint32 i = 0; i < count && candidates > 0; i++)
+	{
+		CxSlot	   *slot = cx_slot(n);
+		uint32		next = cx_scopes_next(n);
+
+		if (take_dead_locked(n, now) || take_cleared_in_scope_locked(n))
+			return n;
+		if (slot->hits > 0 && (*patience)-- > 0)
+		{
+			cx_queues_promote(n);
+			cx_scopes_renew(n);
+		}
+		else
+		{
+			if (least == CX_NONE ||
+				slot->priority < cx_slot(least)->priority)
+				least = n;
+			candidates--;
+		}
+		n = next;
+	}
+	/* all had hits: the order is what it was */
+	if (least == CX_NONE)
+		least = n;
+	take_alive_locked(least);
+	return least;
 }
 
 static inline bool
@@ -151,6 +226,41 @@ make_room_locked(int cache, const CxLimits *limits, uint64 entries,
 	return true;
 }
 
+/* The same for the scope of a slot, which need not be in it. */
+static bool
+make_room_in_scope_locked(uint32 slot, uint64 limit, TimestampTz now,
+						  int *patience, CxVictims *victims)
+{
+	uint32		oldest;
+
+	while ((oldest = cx_scopes_oldest(slot)) != CX_NONE &&
+		   cx_scopes_count(oldest) > limit)
+	{
+		if (victims->n == CX_BATCH)
+			return false;
+		victims->slot[victims->n++] = take_from_scope_locked(oldest, now,
+															 patience);
+	}
+	return true;
+}
+
+/* Whether a slot may be entered; if not, some victims may be there. */
+static bool
+make_room_for_locked(uint32 n, const CxLimits *limits, TimestampTz now,
+					 CxVictims *victims)
+{
+	CxSlot	   *slot = cx_slot(n);
+	int			patience = CX_BATCH;
+
+	if ((slot->flags & CX_SLOT_IN_SCOPE) &&
+		(!cx_scopes_is_ready() ||
+		 !make_room_in_scope_locked(n, limits->per_scope - 1, now, &patience,
+									victims)))
+		return false;
+	return make_room_locked(slot->cache, limits, 1, cx_slot_bytes(slot), now,
+							victims);
+}
+
 /* Counts a slot that is put on its queue. */
 static void
 count_locked(const CxSlot *slot)
@@ -165,10 +275,12 @@ count_locked(const CxSlot *slot)
 }
 
 /*
- * Puts a new slot on its queue and on the wheel, evicting within its cache
- * as the limits demand; the slot alone must fit.  frequency is that of an
- * entry which it replaces, 0 = none.  Returns false when the batch of victims
- * is full and the slot has not been entered: drop them and call again.
+ * Puts a new slot on its queue, in its scope and on the wheel, evicting within
+ * cache and scope as the limits demand; the slot alone must fit, and for one
+ * with CX_SLOT_IN_SCOPE cx_policy_grow_scopes has found room.  frequency is
+ * that of an entry which it replaces, 0 = none.  Returns false when the batch
+ * of victims is full, or that room is gone, and the slot has not been entered:
+ * drop them, see to it, and call again.
  */
 bool
 cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
@@ -178,14 +290,15 @@ cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
 
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	if (!make_room_locked(slot->cache, limits, 1, cx_slot_bytes(slot), now,
-						  victims))
+	if (!make_room_for_locked(n, limits, now, victims))
 	{
 		LWLockRelease(policy->lock);
 		return false;
 	}
 	count_locked(slot);
 	cx_queues_enter(n, frequency, policy->books[slot->cache].usage.entries);
+	if (slot->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_enter(n);
 	cx_wheel_add(&policy->wheel, n);
 	LWLockRelease(policy->lock);
 	return true;
@@ -199,8 +312,9 @@ cx_policy_inflation(void)
 }
 
 /*
- * Puts a slot of before a restart at the head of its queue, and on the wheel:
- * those of greater priority come first.  hits and frequency are set.
+ * Puts a slot of before a restart at the head of its queue, as the oldest in
+ * its scope, and on the wheel: those of greater priority come first.  hits and
+ * frequency are set.
  */
 void
 cx_policy_restore(uint32 n, int class, double priority)
@@ -208,12 +322,14 @@ cx_policy_restore(uint32 n, int class, double priority)
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
 	count_locked(cx_slot(n));
 	cx_queues_restore(n, class, priority);
+	if (cx_slot(n)->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_restore(n);
 	cx_wheel_add(&policy->wheel, n);
 	LWLockRelease(policy->lock);
 }
 
 /*
- * Takes a slot off queue and wheel.  Returns true when it was there: its
+ * Takes a slot off queue, scope and wheel.  Returns true when it was there: its
  * reference is then the caller's to drop.
  */
 bool
@@ -379,4 +495,93 @@ cx_policy_drain(int cache, CxVictims *victims)
 	}
 	LWLockRelease(policy->lock);
 	return n != CX_NONE;
+}
+
+/* ---- scopes ---- */
+
+/*
+ * Sees to it that a scope can begin.  Takes the arena's lock as well, after the
+ * policy's; evicts nothing.
+ */
+CxScopeRoom
+cx_policy_grow_scopes(void)
+{
+	CxScopeRoom room = CX_SCOPE_ROOM;
+	uint32		granule;
+
+	/* without the lock: who sees what was is asked again, or goes on slowly */
+	if (!cx_scopes_wants())
+		return room;
+	granule = cx_arena_alloc_granule();
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	if (granule != CX_NONE && cx_scopes_wants())
+	{
+		cx_scopes_give(granule);
+		granule = CX_NONE;
+	}
+	if (cx_scopes_wants())
+		room = cx_scopes_is_ready() ? CX_SCOPE_TIGHT : CX_SCOPE_NO_ROOM;
+	LWLockRelease(policy->lock);
+	if (granule != CX_NONE)
+		cx_arena_free_granule(granule);
+	return room;
+}
+
+/* Gives memory back that scopes needed; returns whether to call again. */
+bool
+cx_policy_shrink_scopes(void)
+{
+	uint32		granules[CX_BATCH];
+	bool		more;
+	int			n;
+
+	if (cx_scopes_granules() == 0)
+		return false;
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	more = cx_scopes_shrink(granules, CX_BATCH, &n);
+	LWLockRelease(policy->lock);
+	for (int i = 0; i < n; i++)
+		cx_arena_free_granule(granules[i]);
+	return more;
+}
+
+/*
+ * Evicts from scopes of a cache that have more entries than the limit, *bucket
+ * being 0 at the first call.  Returns whether to call again.
+ */
+bool
+cx_policy_trim_scopes(int cache, uint64 limit, uint32 *bucket,
+					  TimestampTz now, CxVictims *victims)
+{
+	uint32		end = *bucket + BUCKETS_AT_ONCE;
+	int			patience = CX_BATCH;
+	uint32		oldest;
+	bool		more;
+
+	victims->n = 0;
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	do
+		more = cx_scopes_find_over(bucket, end, cache, limit, &oldest);
+	while (oldest != CX_NONE &&
+		   make_room_in_scope_locked(oldest, limit, now, &patience, victims));
+	LWLockRelease(policy->lock);
+	return more;
+}
+
+/*
+ * Whether the scopes have so many entries, and each is in its own; NULL or
+ * what is wrong.  *granules: what their table occupies.  For tests.
+ */
+const char *
+cx_policy_check_scopes(uint64 entries, uint64 *granules)
+{
+	const char *fault;
+
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	*granules = cx_scopes_granules();
+	fault = cx_scopes_check();
+	if (fault == NULL && cx_scopes_entries() != entries)
+		fault = "the scopes hold other entries than the table";
+	LWLockRelease(policy->lock);
+	return fault;
 }
