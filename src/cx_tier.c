@@ -257,8 +257,9 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 	gen = cx_cache_begin_fill(false);
 	row = palloc(sizeof(CxTierRow));
 	if (!find(ask, loader, false, row) ||
-		(ask->cache->exact && (!row->entry.manual || row->reads.known ||
-							   loader != 0)))
+		(ask->cache->exact &&
+		 (!row->entry.manual || loader != 0 ||
+		  (row->reads.known && row->reads.exact)))))
 	{
 		CxStatus	status = serve_stale(ask, loader, row, hit);
 
