@@ -259,7 +259,7 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 	if (!find(ask, loader, false, row) ||
 		(ask->cache->exact &&
 		 (!row->entry.manual || loader != 0 ||
-		  (row->reads.known && row->reads.exact)))))
+		  (row->reads.known && row->reads.exact))))
 	{
 		CxStatus	status = serve_stale(ask, loader, row, hit);
 
