@@ -10,7 +10,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -63,23 +62,6 @@ is_type_of_its_own(Oid type)
 	return !OidIsValid(get_element_type(type));
 }
 
-/*
- * Whether a function ran as its owner before this command, which replaces it:
- * the new row cannot be seen yet.
- */
-static bool
-was_definer(Oid function)
-{
-	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	bool		result;
-
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	result = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 /* Notes what changes the meaning of queries, of this transaction's too. */
 static void
 note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
@@ -110,8 +92,9 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
 		cx_inval_catalogs();
+	/* a function that is replaced: the row that can be seen is the old one */
 	else if (class_id == ProcedureRelationId && access == OAT_POST_CREATE &&
-			 was_definer(object_id))
+			 SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(object_id)))
 		cx_inval_callers();
 }
 
@@ -244,7 +227,7 @@ changes_database(Node *command)
 /*
  * Whether somebody may no longer be able to call a function, or to find it,
  * after a command.  No message tells that from a function that is new, which
- * does not concern ttl caches.
+ * does not concern ttl caches; one that is replaced may be a policy's.
  */
 static bool
 changes_callers(Node *command)
