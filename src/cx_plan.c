@@ -39,6 +39,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "cx_names.h"
@@ -84,6 +85,8 @@ typedef struct ErrorPlace
 	const char *text;
 	int			param;			/* being converted, or 0 */
 } ErrorPlace;
+
+void		(*cx_plan_queries_hook) (List *queries);
 
 static HTAB *plans = NULL;
 static dlist_head recent = DLIST_STATIC_INIT(recent);	/* newest first */
@@ -544,6 +547,16 @@ fill_params(const CxPlan *plan, Datum first, bool first_isnull,
 	return list;
 }
 
+/* Shows the hook a plan that is about to run. */
+void
+cx_plan_show_queries(SPIPlanPtr plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, SPI_plan_get_plan_sources(plan))
+		cx_plan_queries_hook(((CachedPlanSource *) lfirst(lc))->query_list);
+}
+
 /*
  * cx_plan_execute
  *
@@ -564,6 +577,7 @@ cx_plan_execute(const CxPlan *plan, Datum first, bool first_isnull,
 
 	if (plan->is_temporary)
 		cx_names_temporary_runs++;
+	cx_plan_show_queries(plan->spi);
 	options.params = fill_params(plan, first, first_isnull, params);
 	options.read_only = true;
 	options.must_return_tuples = true;

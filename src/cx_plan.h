@@ -5,6 +5,7 @@
 #ifndef CX_PLAN_H
 #define CX_PLAN_H
 
+#include "executor/spi.h"
 #include "utils/array.h"
 
 #include "cx_rows.h"
@@ -18,6 +19,10 @@ typedef enum CxPlanKind
 } CxPlanKind;
 
 typedef struct CxPlan CxPlan;
+
+/* Called with the queries of a plan, rewritten and not planned, before it runs */
+extern void (*cx_plan_queries_hook) (List *queries);
+extern void cx_plan_show_queries(SPIPlanPtr plan);
 
 extern CxPlan *cx_plan_acquire(const char *source, CxPlanKind kind);
 extern void cx_plan_release(CxPlan *plan);
