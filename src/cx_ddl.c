@@ -3,7 +3,7 @@
  *	  Hooks on DDL: what changes the meaning of queries is noted; a table that
  *	  comes below a watched one is watched; a dropped or changed trigger of a
  *	  watch clears the cache that it names; a dropped database gives up its
- *	  caches; a command that wants a database for itself first sends our worker
+ *	  caches; a new role has nothing of an old one with its OID; a command that wants a database for itself first sends our worker
  *	  away.
  *
  * Locking: none on entry or return.
@@ -14,6 +14,7 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
@@ -117,6 +118,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	else if (class_id == DatabaseRelationId &&
 			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
 		cx_launcher_ask_at_commit(object_id);
+	else if (class_id == AuthIdRelationId && access == OAT_POST_CREATE)
+		cx_cache_role_created(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)
