@@ -130,6 +130,7 @@ cx_fetch_begin(CxFetch *f)
 	strlcpy(f->cache, f->ask.cache->name, NAMEDATALEN);
 	f->cache_uid = f->ask.cache->uid;
 	f->exact = f->ask.cache->exact;
+	f->shared = f->ask.cache->is_shared;
 	f->old_gen = 0;
 	f->frequency = 0;
 	f->alone = false;
@@ -140,6 +141,7 @@ cx_fetch_begin(CxFetch *f)
 	f->gen = 0;
 	f->invalid = false;
 	f->reads.known = false;
+	f->access = NULL;
 	f->loader = 0;
 	if (f->function)
 		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
@@ -448,7 +450,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 		if (keep)
 		{
 			f->gen = cx_cache_begin_fill(f->exact);
-			collector = cx_collect_begin(f->exact);
+			collector = cx_collect_begin(f->exact, f->shared);
 		}
 		run(f, arg);
 	}
@@ -465,6 +467,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	if (!keep)
 		return;
 	f->refusal = cx_collect_end(collector, &f->reads);
+	f->access = cx_collect_access(collector);
 	if (f->refusal != CX_NOT_REFUSED && f->exact)
 		announce(f, collector);
 }
@@ -528,6 +531,7 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	entry.loader = f->loader;
 	entry.cost_us = loaded->cost_us;
 	entry.reads = &f->reads;
+	entry.access = f->access;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
 	if (f->staged)
 		return cx_cache_stage_loaded(&f->ask, &entry, f->gen, f->frequency);

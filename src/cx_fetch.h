@@ -28,6 +28,7 @@ typedef struct CxFetch
 	char		cache[NAMEDATALEN];
 	uint64		cache_uid;
 	bool		exact;			/* the cache is */
+	bool		shared;			/* likewise */
 	CxFetchMode mode;
 	Oid			type;			/* of the result */
 	const char *query;			/* NULL: there is none; terminated once the
@@ -53,6 +54,7 @@ typedef struct CxFetch
 	CxRefusal	refusal;
 	bool		invalid;		/* the value violates the cache's validation */
 	CxReads		reads;
+	const CxAccess *access;		/* in a shared cache, else NULL */
 } CxFetch;
 
 typedef void (*CxFetchRun) (CxFetch *f, void *arg);
