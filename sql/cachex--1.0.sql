@@ -60,7 +60,7 @@ CREATE TABLE cachex.stored_entry (
 	typhash bigint NOT NULL,
 	loader bigint,
 	reads bytea,
-	roles bigint,
+	roles bigint NOT NULL,
 	created timestamptz NOT NULL,
 	expires timestamptz NOT NULL,
 	stale_ms integer NOT NULL,

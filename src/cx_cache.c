@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cx_access.h"
 #include "cx_boot.h"
 #include "cx_bug.h"
 #include "cx_cache.h"
@@ -217,10 +218,22 @@ has_expired(CxAsk *ask, TimestampTz expires)
 	return expires <= ask->now;
 }
 
+/*
+ * Serves what has been found alive, if the current role may have it; then
+ * status or, for CX_HIT, what that is.
+ */
 static inline CxStatus
-status_of(const CxHit *hit)
+serve(const CxAsk *ask, CxHit *hit, CxStatus status)
 {
-	return (hit->entry.flags & CX_ENTRY_NULL) ? CX_NEGATIVE : CX_HIT;
+	if (unlikely(!cx_access_allows(&ask->ident, hit)))
+	{
+		cx_store_release(hit);
+		cx_counters_add(ask->cache->number, CX_NOT_SHARED, 1);
+		return CX_DEAD;
+	}
+	if (status == CX_HIT && (hit->entry.flags & CX_ENTRY_NULL) != 0)
+		return CX_NEGATIVE;
+	return status;
 }
 
 /* What the transaction itself has staged under this identity. */
@@ -242,7 +255,7 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 		cx_store_release(hit);
 		return CX_MISS;
 	}
-	return status_of(hit);
+	return serve(ask, hit, CX_HIT);
 }
 
 /*
@@ -312,7 +325,7 @@ note_fresh(const CxAsk *ask, const CxHit *hit, bool quiet)
 	ms = (when - hit->entry.created) / 1000 - COARSE_ERROR_US / 1000;
 	if (ms < (int64) hit->entry.seen_ms + SEEN_EVERY_MS || ms > PG_UINT32_MAX)
 		return;
-	cx_store_seen(&ask->ident, hit->gen, (uint32) ms);
+	cx_store_note(&ask->ident, hit->gen, cx_entry_set_seen, (uint32) ms);
 }
 
 /*
@@ -435,11 +448,11 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		note_fresh(ask, hit, quiet);
 		hit->stale_until = likely(!hit->entry.has_stale) ? hit->expires
 			: add_time(hit->expires, allowed_staleness(ask, &hit->entry));
-		return status_of(hit);
+		return serve(ask, hit, CX_HIT);
 	}
 	if (ask->stale_us != 0 && hit->entry.has_stale &&
 		may_serve_stale(ask, hit, fresh_reads))
-		return CX_STALE;
+		return serve(ask, hit, CX_STALE);
 	cx_store_release(hit);
 	return CX_DEAD;
 }
@@ -476,9 +489,13 @@ cx_cache_begin_fill(bool exact)
 	return gen;
 }
 
-/* Why a fill must not be stored; CX_NCOUNTERS = nothing against it. */
-static CxCounter
-objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
+/*
+ * Why a fill must not be stored; CX_NCOUNTERS = nothing against it.  What is
+ * staged may be the transaction's own rows.
+ */
+CxCounter
+cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
+				   bool staged)
 {
 	const CxReads *reads = entry->reads;
 	bool		exact = reads != NULL && reads->known && reads->exact;
@@ -492,7 +509,7 @@ objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 		return CX_REFUSED_QUERY;
 	/* of what an exact entry has read the own writes are known */
 	if (exact ? cx_reads_own(reads)
-		: TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		: !staged && TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return CX_REFUSED_WRITES;
 	if (CX_BUG_IS(CX_BUG_UNCHECKED_FILL))
 		return CX_NCOUNTERS;
@@ -517,7 +534,7 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 
 	if (ask->cache->number < 0)
 		return CX_FILL_IMPOSSIBLE;
-	why = objection(ask, entry, gen);
+	why = cx_cache_objection(ask, entry, gen, false);
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);

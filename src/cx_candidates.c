@@ -64,11 +64,12 @@ like_column(const FormData_pg_proc *form)
 }
 
 /*
- * Add all functions of the name that may be meant.  A schema that does not
- * exist is the name of something else.
+ * Add all functions of the name that may be meant, those that only a query can
+ * call too if any.  A schema that does not exist is the name of something
+ * else.
  */
 static List *
-add_name(List *functions, const CxMention *mention, bool xids)
+add_name(List *functions, const CxMention *mention, bool xids, bool any)
 {
 	Oid			schema = InvalidOid;
 	CatCList   *list;
@@ -85,7 +86,7 @@ add_name(List *functions, const CxMention *mention, bool xids)
 		form = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
 		if (OidIsValid(schema) && form->pronamespace != schema)
 			continue;
-		if (!cx_candidates_callable(form) ||
+		if ((!any && !cx_candidates_callable(form)) ||
 			(mention->kind == CX_MENTION_COLUMN && !like_column(form)))
 			continue;
 		/* Ages of timestamps are too common to be refused for this one. */
@@ -159,7 +160,16 @@ cx_candidates_mentioned(List *functions, const CxMention *mention, bool xids)
 {
 	return mention->kind == CX_MENTION_OPERATOR
 		? add_operator(functions, mention->name)
-		: add_name(functions, mention, xids);
+		: add_name(functions, mention, xids, false);
+}
+
+/* The same, for all that a body may call, and not only in expressions. */
+List *
+cx_candidates_any(List *functions, const CxMention *mention)
+{
+	return mention->kind == CX_MENTION_OPERATOR
+		? add_operator(functions, mention->name)
+		: add_name(functions, mention, false, true);
 }
 
 /*

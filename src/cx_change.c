@@ -64,6 +64,8 @@ write_op(const CxAsk *ask)
 		cx_commit_unstage(op);
 		cx_tier_forget(op->u.write.kept);
 		op->u.write.kept = NULL;
+		op->u.write.loaded = false;
+		op->u.write.deferred = false;
 		op->stored = false;
 		return op;
 	}
@@ -104,11 +106,44 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 		return false;
 	}
 	op->u.write.slot = n;
+	op->u.write.in_scope = (cx_slot(n)->flags & CX_SLOT_IN_SCOPE) != 0;
 	op->u.write.stage_gen = gen;
 	op->u.write.base = base->tier;
 	op->u.write.kept = cx_tier_keep(ask, entry);
 	cx_tier_late();
 	return true;
+}
+
+/*
+ * Stages what a loader returned that saw the transaction's own rows, unless
+ * something forbids it: as cx_cache_fill.  What others have changed at the
+ * commit, since gen was drawn, beats it.
+ */
+CxFilled
+cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
+					  uint8 frequency)
+{
+	CxBase		base = {CX_BASE_ANY, gen, frequency, NULL};
+	CxCounter	why;
+	CxOp	   *op;
+
+	if (ask->cache->number < 0)
+		return CX_FILL_IMPOSSIBLE;
+	why = cx_cache_objection(ask, entry, gen, true);
+	if (why != CX_NCOUNTERS)
+	{
+		cx_counters_add(ask->cache->number, why, 1);
+		return CX_FILL_REFUSED;
+	}
+	if (!cx_cache_stage(ask, entry, &base))
+		return CX_FILL_IMPOSSIBLE;
+	op = cx_pending_get(cx_pending_last(ask->ident.id));
+	op->u.write.loaded = true;
+	/* a row would have to be right for a snapshot that does not see our own */
+	cx_tier_forget(op->u.write.kept);
+	op->u.write.kept = NULL;
+	op->u.write.deferred = ask->cache->persist == CX_PERSIST_TABLE;
+	return CX_FILLED;
 }
 
 /* Stages that the identity is empty. */
@@ -408,6 +443,7 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
 	{
 		op->u.row.max_entries = limits->entries;
 		op->u.row.max_bytes = limits->bytes;
+		op->u.row.max_per_scope = limits->per_scope;
 	}
 }
 

@@ -46,6 +46,29 @@
 	object_ownercheck(RelationRelationId, rel, role)
 #endif
 
+/* What of a plan's relations is checked: in the range table itself until 15. */
+#if PG_VERSION_NUM < 160000
+typedef RangeTblEntry CxCompatPermission;
+#define cx_compat_permissions(stmt) ((stmt)->rtable)
+#define cx_compat_query_permissions(query) ((query)->rtable)
+#else
+typedef RTEPermissionInfo CxCompatPermission;
+#define cx_compat_permissions(stmt) ((stmt)->permInfos)
+#define cx_compat_query_permissions(query) ((query)->rteperminfos)
+#endif
+
+#if PG_VERSION_NUM < 160000
+#define cx_compat_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#else
+#define cx_compat_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#endif
+
 #if PG_VERSION_NUM < 170000
 #define AmAutoVacuumWorkerProcess() IsAutoVacuumWorkerProcess()
 #endif

@@ -3,7 +3,7 @@
  *	  Hooks on DDL: what changes the meaning of queries is noted; a table that
  *	  comes below a watched one is watched; a dropped or changed trigger of a
  *	  watch clears the cache that it names; a dropped database gives up its
- *	  caches; a command that wants a database for itself first sends our worker
+ *	  caches; a new role has nothing of an old one with its OID; a command that wants a database for itself first sends our worker
  *	  away.
  *
  * Locking: none on entry or return.
@@ -14,9 +14,11 @@
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
@@ -26,6 +28,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_cache.h"
 #include "cx_commit.h"
@@ -90,6 +93,10 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
 		cx_inval_catalogs();
+	/* a function that is replaced: the row that can be seen is the old one */
+	else if (class_id == ProcedureRelationId && access == OAT_POST_CREATE &&
+			 SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(object_id)))
+		cx_inval_callers();
 }
 
 static void
@@ -111,6 +118,8 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	else if (class_id == DatabaseRelationId &&
 			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
 		cx_launcher_ask_at_commit(object_id);
+	else if (class_id == AuthIdRelationId && access == OAT_POST_CREATE)
+		cx_cache_role_created(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)
@@ -219,6 +228,36 @@ changes_database(Node *command)
 	}
 }
 
+/*
+ * Whether somebody may no longer be able to call a function, or to find it,
+ * after a command.  No message tells that from a function that is new, which
+ * does not concern ttl caches; one that is replaced may be a policy's.
+ */
+static bool
+changes_callers(Node *command)
+{
+	ObjectType	type;
+
+	switch (nodeTag(command))
+	{
+		case T_AlterFunctionStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
+			return true;
+		case T_GrantStmt:
+			type = castNode(GrantStmt, command)->objtype;
+			break;
+		case T_AlterOwnerStmt:
+			type = castNode(AlterOwnerStmt, command)->objectType;
+			break;
+		default:
+			return false;
+	}
+	return type == OBJECT_FUNCTION || type == OBJECT_PROCEDURE ||
+		type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE ||
+		type == OBJECT_SCHEMA;
+}
+
 /* Tables that were put below another one are watched if that one is. */
 static void
 adopt_attached(AlterTableStmt *command)
@@ -266,6 +305,8 @@ definitions_changed(Node *command, int before)
 		cx_inval_catalogs();
 	if (changes_database(command))
 		cx_inval_cluster();
+	if (changes_callers(command))
+		cx_inval_callers();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;
 	CommandCounterIncrement();

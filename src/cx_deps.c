@@ -511,11 +511,11 @@ leave_overflow_locked(Line *line, uint64 xid)
 	line->over_late -= (xid & CX_XID_LATE) != 0;
 }
 
-/* Whether a mark stands for dep, or one that shares its line. Takes no lock. */
+/* Whether a mark of another xid than but stands in the line. Takes no lock. */
 bool
-cx_deps_in_doubt(uint64 id)
+cx_deps_in_doubt(uint64 id, uint64 but)
 {
-	return others_in_doubt_locked(line_of(id), 0) ||
+	return others_in_doubt_locked(line_of(id), but) ||
 		line_of(id)->over_prepared != 0;
 }
 

@@ -52,7 +52,7 @@ extern bool cx_deps_view(CxView *view, Snapshot snapshot);
 extern bool cx_deps_quiet(void);
 extern bool cx_deps_settled(const CxView *view);
 extern bool cx_deps_admits(const CxView *view, CxDep dep);
-extern bool cx_deps_in_doubt(uint64 id);
+extern bool cx_deps_in_doubt(uint64 id, uint64 but);
 extern TransactionId cx_deps_unfinished(const CxView *view, CxDep dep);
 
 /* Writers */

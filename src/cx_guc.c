@@ -22,6 +22,7 @@ char	   *cx_guc_databases = NULL;
 bool		cx_guc_enabled = true;
 double		cx_guc_ttl_factor = 1.0;
 int			cx_guc_load_timeout = 10000;
+bool		cx_guc_synchronous = false;
 
 /* Settings that need the shared memory, so they are fixed at server start. */
 static void
@@ -87,6 +88,11 @@ define_session(void)
 	DefineCustomRealVariable("cachex.ttl_factor",
 							 "Multiplies every time to live that this session stores.",
 							 NULL, &cx_guc_ttl_factor, 1.0, 0.0, 1000.0,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("cachex.synchronous",
+							 "Refreshes at once, in the session, what would be left to a worker.",
+							 "Meant for tests.",
+							 &cx_guc_synchronous, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 

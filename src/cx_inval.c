@@ -221,6 +221,17 @@ is_semantic(int cache)
 	}
 }
 
+/*
+ * A change that even what was read by ttl caches does not outlive: of so many
+ * tables that they are not told apart, or of who may call functions.
+ */
+static void
+add_mass(void)
+{
+	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE_BELOW, CX_COMMAND_DDL,
+		true);
+}
+
 static void
 take_catcache(const SharedInvalCatcacheMsg *message)
 {
@@ -255,12 +266,11 @@ counts(Oid rel)
 	return result;
 }
 
-/* A change of so many tables that they are not told apart. */
-static void
-add_mass(void)
+/* Notes a change of who may call functions, and find them. */
+void
+cx_inval_callers(void)
 {
-	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE_BELOW, CX_COMMAND_DDL,
-		true);
+	add_mass();
 }
 
 /* Notes that this transaction may change any definition there is. */

@@ -4,15 +4,20 @@
  *
  * Three kinds: what has expired, by the wheel; what a clear has left behind,
  * by the flag that the clear sets; and whatever a dropped cache still has.
- * One call takes at most a batch of each, so that the caller can be
- * interrupted and nobody waits long for a lock.
+ * With them the table of scopes may have become too large.  One call takes at
+ * most a batch of each, so that the caller can be interrupted and nobody waits
+ * long for a lock.
  *
  * Who finds a cache's flag takes it off before it looks at the entries: a
  * clear that comes meanwhile sets it again, and is not lost.  A dropped cache
  * gives its number back with its last entry.
  *
  * Locking: none on entry or return; the policy's, the table's, the arena's
- * and the registry's are taken one after the other.  Raises no error.
+ * and the registry's are taken one after the other.  Only the walk for a
+ * role raises errors.
+ *
+ * What a dropped role has left behind goes when another one gets its OID,
+ * before that one can ask for anything.
  *
  * Not done here: choosing what has to go for lack of room (cx_make.c), and
  * when to look (cx_sweeper.c).
@@ -21,6 +26,7 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_scan.h"
 
 /* Takes a batch of what has expired; returns whether there may be more. */
 static bool
@@ -90,6 +96,8 @@ cx_cache_sweep(TimestampTz now)
 {
 	bool		more = expire(now);
 
+	more |= cx_policy_shrink_scopes();
+
 	for (int i = 0; i < cx_registry_capacity(); i++)
 	{
 		CxSharedCache *shared = cx_registry_get(i);
@@ -108,4 +116,43 @@ TimestampTz
 cx_cache_next_due(void)
 {
 	return cx_policy_next_expiry();
+}
+
+/* Removes an entry that a walk has found, if it is still there. */
+static void
+remove_found(const CxScanned *found)
+{
+	CxSharedCache *shared = cx_registry_get(found->cache);
+	const CxEntry *entry = &found->entry;
+	CxIdent		ident;
+
+	cx_key_make(&ident, found->cache, shared->uid,
+				cx_key_of_name(shared->db, NameStr(shared->name),
+							   strlen(NameStr(shared->name))),
+				entry->role, found->key, entry->key_len,
+				(entry->flags & CX_ENTRY_SCOPE) ? found->scope : NULL,
+				entry->scope_len);
+	cx_store_remove_dead(&ident, found->gen);
+}
+
+/*
+ * A role is being created: removes what another one with its OID has cached,
+ * in all databases.  OIDs grow until they begin anew, so there is seldom
+ * anything to look for.  Interruptible.
+ */
+void
+cx_cache_role_created(Oid role)
+{
+	CxScan	   *scan;
+	CxScanned	found;
+
+	if (role > cx_registry_last_role())
+		return;
+	scan = cx_scan_begin(-1);
+	while (cx_scan_next(scan, &found))
+	{
+		if (found.entry.role == role)
+			remove_found(&found);
+	}
+	cx_scan_end(scan);
 }

@@ -9,6 +9,8 @@
 #include "cx_requests.h"
 
 extern bool cx_refresh_compute(CxFetch *f);
+extern bool cx_refresh_now(CxFetch *f);
+extern void cx_refresh_keys(const char *cache, Oid role, ArrayType *keys);
 extern char *cx_refresh_run(const CxRefresh *r);
 
 #endif							/* CX_REFRESH_H */

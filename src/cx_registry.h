@@ -28,6 +28,7 @@ typedef struct CxSharedCache
 	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
 	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
 	bool		keep;			/* entries outlive a clean restart; committed */
+	bool		limits_scopes;	/* entries with one are in it; committed */
 	pg_atomic_uint32 warmers;	/* runs are expected after a clear */
 	pg_atomic_uint64 warmed;	/* see cx_warmth.c */
 	TimestampTz stats_reset;
@@ -47,6 +48,8 @@ extern int	cx_registry_restore(Oid db, int64 id, const char *name,
 extern void cx_registry_restore_last(uint64 uid);
 extern uint64 cx_registry_last_uid(void);
 extern uint64 cx_registry_changes(void);
+extern void cx_registry_note_role(Oid role);
+extern Oid	cx_registry_last_role(void);
 extern int	cx_registry_find(Oid db, int64 id);
 extern void cx_registry_drop(int number, uint64 gen);
 extern void cx_registry_drop_database(Oid db, uint64 gen);

@@ -77,7 +77,7 @@ accept(const CxTierRow *row, void *arg)
 		cx_codec_typhash(entry->type) != entry->typhash)
 		return false;
 	if (!row->reads.known)
-		return true;
+		return row->roles == cx_tier_role(row->role);
 	return row->roles == cx_tier_roles(row->role) &&
 		!cx_reads_own(&row->reads) &&
 		(row->reads.settings_len == 0 ||
@@ -100,6 +100,7 @@ find_own(const Wanted *w, const CxTierNew *own, CxTierRow *row)
 		return false;
 	memset(row, 0, offsetof(CxTierRow, reads));
 	row->role = own->ident.role;
+	row->roles = cx_tier_role(row->role);
 	row->reads.known = false;
 	row->entry = own->entry;
 	/* no version that others could name */
@@ -186,7 +187,7 @@ make_hit(const CxAsk *ask, const CxTierRow *row, CxHit *hit)
 	hit->expires = hit->ends = hit->stale_until = entry->expires;
 	hit->cost_us = entry->cost_us;
 	hit->charge = (uint16) (TYPEALIGN(CX_CHUNK_SIZE,
-									  cx_entry_size(&ask->ident, entry)) /
+									  cx_entry_size(&ask->ident, entry, false)) /
 							CX_CHUNK_SIZE);
 	hit->frequency = hit->hits = 0;
 	hit->admitted = true;
@@ -257,8 +258,9 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 	gen = cx_cache_begin_fill(false);
 	row = palloc(sizeof(CxTierRow));
 	if (!find(ask, loader, false, row) ||
-		(ask->cache->exact && (!row->entry.manual || row->reads.known ||
-							   loader != 0)))
+		(ask->cache->exact &&
+		 (!row->entry.manual || loader != 0 ||
+		  (row->reads.known && row->reads.exact))))
 	{
 		CxStatus	status = serve_stale(ask, loader, row, hit);
 

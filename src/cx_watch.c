@@ -20,6 +20,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
@@ -32,11 +33,13 @@
 #include "utils/rel.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
-#include "cx_jobs.h"
+#include "cx_access.h"
 #include "cx_owner.h"
 #include "cx_put.h"
 #include "cx_preload.h"
+#include "cx_refresh.h"
 #include "cx_notes.h"
 #include "cx_template.h"
 #include "cx_watch.h"
@@ -68,6 +71,8 @@ typedef struct Firing
 	bool		blind;			/* a template's column is gone */
 	bool		every_update;	/* "columns" tells nothing */
 	bool		may_put;
+	CxReads		reads;			/* of an entry that is put */
+	CxAccess   *access;			/* likewise, in a shared cache */
 	bool		fix_settings;
 	bool		cleared;		/* keys no longer matter */
 	int			nkeys;			/* distinct ones, so far */
@@ -165,20 +170,19 @@ stage_key(Firing *f)
 }
 
 /*
- * Asks for a job for each key, in the name of the cache's owner, if he is the
- * table's as well: nobody else has his loader run.  All in one statement, and
- * into a table that makes no writer wait.
+ * Has each key refreshed, in the name of the cache's owner, if he is the
+ * table's as well: nobody else has his loader run.  That makes no writer wait.
  */
 static void
-ask_for_jobs(Firing *f, Oid table_owner)
+refresh_keys(Firing *f, Oid table_owner)
 {
 	CxCache    *cache = find_cache(f->spec.cache);
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
 	if (cache && cache->enabled && cx_owner_is(cache, table_owner))
-		cx_jobs_add_keys(f->spec.cache, cache->owner,
-						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
+		cx_refresh_keys(f->spec.cache, cache->owner,
+						DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
 
 /* Stages what a row names; slot NULL: what is named without any row. */
@@ -241,17 +245,15 @@ is_overtaken(void)
 
 /*
  * Whether the current role may read whole rows of a table, by itself or
- * through an ancestor.  Else a put would show it more than the table does.
+ * through one of its ancestors.  Else a put would show it more than the table
+ * does.
  */
 static bool
-may_read(Oid relid)
+may_read(List *tables)
 {
-	List	   *rels = lcons_oid(relid, NIL);
 	ListCell   *lc;
 
-	if (get_rel_relispartition(relid))
-		rels = list_concat(rels, get_partition_ancestors(relid));
-	foreach(lc, rels)
+	foreach(lc, tables)
 	{
 		Oid			rel = lfirst_oid(lc);
 
@@ -260,6 +262,57 @@ may_read(Oid relid)
 			return true;
 	}
 	return false;
+}
+
+/* Whether one of the tables has row security, whomever it is for. */
+static bool
+has_row_security(List *tables)
+{
+	bool		result = false;
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID,
+											ObjectIdGetDatum(lfirst_oid(lc)));
+
+		if (!HeapTupleIsValid(tuple) ||
+			((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity)
+			result = true;
+		if (HeapTupleIsValid(tuple))
+			ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/*
+ * Says in f whether rows of a table are put, what the entries then depend on,
+ * and whom they are for: in a shared cache, for those who may read all of the
+ * table, or of the topmost one that it is a partition of.
+ */
+static void
+prepare_put(Firing *f, Oid relid)
+{
+	List	   *tables = list_make1_oid(relid);
+	CxCache    *cache = find_cache(f->spec.cache);
+	ListCell   *lc;
+
+	if (get_rel_relispartition(relid))
+		tables = list_concat(tables, get_partition_ancestors(relid));
+	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS)
+		return;
+	if (cache->is_shared)
+	{
+		f->access = palloc(sizeof(CxAccess));
+		cx_access_begin(f->access, InvalidOid);
+		cx_access_add_table(f->access, llast_oid(tables));
+		f->may_put = !has_row_security(tables);
+	}
+	else
+		f->may_put = may_read(tables);
+	f->reads.known = true;
+	foreach(lc, tables)
+		f->reads.rel[f->reads.nread++] = lfirst_oid(lc);
 }
 
 static void
@@ -274,7 +327,8 @@ put_row(Firing *f, TupleTableSlot *slot)
 		return;
 	row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
 							slot->tts_tupleDescriptor->tdtypeid);
-	cx_put_value(f->spec.cache, f->name.data, f->name.len, row);
+	cx_put_row(f->spec.cache, f->name.data, f->name.len, row, &f->reads,
+			   f->access);
 }
 
 /* ---- rows ---- */
@@ -434,8 +488,8 @@ begin_firing(TriggerData *data)
 	if (missing)
 		warn_missing(data, missing);
 	f->every_update = missing || f->spec.ncolumns == 0;
-	f->may_put = f->spec.put && !cx_template_has_virtual(desc) &&
-		may_read(RelationGetRelid(data->tg_relation));
+	if (f->spec.put && !cx_template_has_virtual(desc))
+		prepare_put(f, RelationGetRelid(data->tg_relation));
 	f->seen = seen_create(CurrentMemoryContext, 16, NULL);
 	initStringInfo(&f->name);
 	f->context = CurrentMemoryContext;
@@ -537,9 +591,9 @@ cachex_on_change(PG_FUNCTION_ARGS)
 	else
 		statement_changed(f, data);
 	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
-	if (f->refresh)
-		ask_for_jobs(f, data->tg_relation->rd_rel->relowner);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
+	if (f->refresh)
+		refresh_keys(f, data->tg_relation->rd_rel->relowner);
 	return PointerGetDatum(NULL);
 }
