@@ -297,9 +297,14 @@ read_row(TupleDesc desc, HeapTuple tuple)
 	cache->stale_us = interval_us(COL(STALE_FOR));
 	cache->persist = persist_of(TextDatumGetCString(COL(PERSIST)));
 	xmin = HeapTupleHeaderGetXmin(tuple->t_data);
+	if (!ISNULL(MAX_ENTRIES_PER_SCOPE))
+		cache->limits.per_scope = DatumGetInt64(COL(MAX_ENTRIES_PER_SCOPE));
 	/* of this transaction's own rows its commit says so */
 	if (cache->shared && !TransactionIdIsCurrentTransactionId(xmin))
+	{
 		cache->shared->keep = cache->persist == CX_PERSIST_SNAPSHOT;
+		cache->shared->limits_scopes = cache->limits.per_scope != PG_UINT64_MAX;
+	}
 	if (cache->persist == CX_PERSIST_TABLE)
 	{
 		/* what a row remembers of its loader must mean the same next time */
@@ -312,8 +317,6 @@ read_row(TupleDesc desc, HeapTuple tuple)
 		cache->validate = MemoryContextStrdup(context,
 											  TextDatumGetCString(COL(VALIDATE)));
 	cache->is_shared = DatumGetBool(COL(SHARED));
-	if (!ISNULL(MAX_ENTRIES_PER_SCOPE))
-		cache->limits.per_scope = DatumGetInt64(COL(MAX_ENTRIES_PER_SCOPE));
 	if (!ISNULL(SCOPED_BY))
 		cache->scoped_by = MemoryContextStrdup(context,
 											   TextDatumGetCString(COL(SCOPED_BY)));

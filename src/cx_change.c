@@ -106,6 +106,7 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 		return false;
 	}
 	op->u.write.slot = n;
+	op->u.write.in_scope = (cx_slot(n)->flags & CX_SLOT_IN_SCOPE) != 0;
 	op->u.write.stage_gen = gen;
 	op->u.write.base = base->tier;
 	op->u.write.kept = cx_tier_keep(ask, entry);
@@ -442,6 +443,7 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
 	{
 		op->u.row.max_entries = limits->entries;
 		op->u.row.max_bytes = limits->bytes;
+		op->u.row.max_per_scope = limits->per_scope;
 	}
 }
 

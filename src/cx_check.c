@@ -1,7 +1,7 @@
 /*
  * cx_check.c
- *	  Every entry is in the table and in a queue, every chunk and granule
- *	  belongs to just one of them.
+ *	  Every entry is in the table and in a queue, and in its scope where that
+ *	  is limited; every chunk and granule belongs to just one of them.
  *
  * Locking: one bucket's partition at a time, so it says something only while
  * nobody changes the store.
@@ -14,6 +14,7 @@
 typedef struct Sums
 {
 	uint64		entries;
+	uint64		in_scopes;
 	uint64		chunks;
 	const char *fault;
 } Sums;
@@ -28,6 +29,8 @@ check_slot(const CxSlot *slot, void *arg)
 		 s = cx_arena_map.next[s & ~CX_WHOLE_PAGE])
 		chunks += cx_arena_segment_size(s) / CX_CHUNK_SIZE;
 	sums->entries++;
+	if (slot->flags & CX_SLOT_IN_SCOPE)
+		sums->in_scopes++;
 	sums->chunks += chunks;
 	if (chunks != slot->charge)
 		sums->fault = "an entry is charged for other chunks than it has";
@@ -40,7 +43,7 @@ check_slot(const CxSlot *slot, void *arg)
 }
 
 /*
- * Compares table, queues and arena while nobody changes them.  Returns NULL,
+ * Compares table, queues, scopes and arena while nobody changes them.  Returns NULL,
  * or what is wrong.
  */
 const char *
@@ -48,6 +51,7 @@ cx_check_store(void)
 {
 	Sums		sums = {0};
 	uint64		granules = 0;
+	uint64		of_scopes;
 
 	for (uint32 b = 0; b < cx_store_nbuckets(); b++)
 	{
@@ -58,5 +62,8 @@ cx_check_store(void)
 		return sums.fault;
 	if (cx_policy_entries() != sums.entries)
 		return "the queues hold other entries than the table";
-	return cx_arena_check(sums.chunks, sums.entries + granules);
+	sums.fault = cx_policy_check_scopes(sums.in_scopes, &of_scopes);
+	if (sums.fault)
+		return sums.fault;
+	return cx_arena_check(sums.chunks, sums.entries + granules + of_scopes);
 }

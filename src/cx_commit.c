@@ -228,6 +228,17 @@ judge_loaded(CxOp *op)
 	op->u.write.check_gen = 0;
 }
 
+/*
+ * Whether an entry counts in its scope, if those of its cache are limited: they
+ * may be since it was staged.
+ */
+static bool
+has_place(const CxOp *op)
+{
+	return op->u.write.in_scope || op->u.write.scope_id == 0 ||
+		!cx_registry_get(op->cache)->limits_scopes;
+}
+
 static void
 publish(uint32 n, uint64 latest)
 {
@@ -253,7 +264,8 @@ publish(uint32 n, uint64 latest)
 	p.slot = op->u.write.slot;
 	p.stage_gen = op->u.write.stage_gen;
 	p.base_gen = op->u.write.base_gen;
-	p.publish = !beaten && !cx_overtake_own(n, ntags, tag_id) &&
+	p.publish = !beaten && has_place(op) &&
+		!cx_overtake_own(n, ntags, tag_id) &&
 		!cx_overtake_before(op, my_xid, ntags, tag_id, latest);
 	result = cx_store_publish(op->id, &p);
 	if (beaten || result == CX_PUBLISH_CONFLICT)
@@ -309,16 +321,34 @@ finish(const CxOp *op)
 		cx_tier_queue_forget((Oid) op->u.row.id);
 		cx_wake_before(0);
 	}
-	else if (op->kind == CX_OP_ROW_ADDED || op->kind == CX_OP_ROW_CHANGED)
+	else if (op->kind == CX_OP_ROW_CHANGED)
 	{
-		CxLimits	limits = {op->u.row.max_entries, op->u.row.max_bytes};
+		CxLimits	limits = {op->u.row.max_entries, op->u.row.max_bytes,
+		op->u.row.max_per_scope};
 
 		number = cx_registry_find(MyDatabaseId, op->u.row.id);
 		if (number >= 0)
-			cx_registry_get(number)->keep = op->u.row.keep;
-		if (number >= 0 && op->kind == CX_OP_ROW_CHANGED)
 			cx_make_trim(number, &limits, GetCurrentTimestamp());
 	}
+}
+
+/*
+ * What rows of caches say holds, before the generation of a cache moves that
+ * is cleared therefore: who draws a later one knows it.
+ */
+static void
+finish_row(const CxOp *op)
+{
+	int			number;
+
+	if (op->kind != CX_OP_ROW_ADDED && op->kind != CX_OP_ROW_CHANGED)
+		return;
+	number = cx_registry_find(MyDatabaseId, op->u.row.id);
+	if (number < 0)
+		return;
+	cx_registry_get(number)->keep = op->u.row.keep;
+	cx_registry_get(number)->limits_scopes =
+		op->u.row.max_per_scope != PG_UINT64_MAX;
 }
 
 static void
@@ -413,8 +443,12 @@ cx_cache_after_commit(void)
 	latest = cx_view_latest();
 	for (uint32 i = 0; i < n; i++)
 	{
-		if (cx_pending_get(i)->kind == CX_OP_WRITE)
-			judge_loaded(cx_pending_get(i));
+		CxOp	   *op = cx_pending_get(i);
+
+		if (op->kind == CX_OP_WRITE)
+			judge_loaded(op);
+		else
+			finish_row(op);
 	}
 	resolve_writes(false, latest);
 	for (uint32 i = 0; i < n; i++)

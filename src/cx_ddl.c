@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -17,6 +18,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
@@ -26,6 +28,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_cache.h"
 #include "cx_commit.h"
@@ -60,6 +63,23 @@ is_type_of_its_own(Oid type)
 	return !OidIsValid(get_element_type(type));
 }
 
+/*
+ * Whether a function ran as its owner before this command, which replaces it:
+ * the new row cannot be seen yet.
+ */
+static bool
+was_definer(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_proc) GETSTRUCT(tuple))->prosecdef;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 /* Notes what changes the meaning of queries, of this transaction's too. */
 static void
 note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
@@ -90,6 +110,9 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
 		cx_inval_catalogs();
+	else if (class_id == ProcedureRelationId && access == OAT_POST_CREATE &&
+			 was_definer(object_id))
+		cx_inval_callers();
 }
 
 static void
@@ -234,8 +257,6 @@ changes_callers(Node *command)
 		case T_DropOwnedStmt:
 		case T_ReassignOwnedStmt:
 			return true;
-		case T_CreateFunctionStmt:
-			return castNode(CreateFunctionStmt, command)->replace;
 		case T_GrantStmt:
 			type = castNode(GrantStmt, command)->objtype;
 			break;

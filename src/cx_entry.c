@@ -27,7 +27,8 @@ typedef struct Header
 	Oid			role;
 	uint32		len;			/* of the whole entry */
 	uint32		life_ms;		/* from creation to the slot's expiry */
-	uint16		key_len:13;
+	uint16		key_len:12;
+	uint16		has_link:1;
 	uint16		has_access:1;
 	uint16		has_stale:1;
 	uint16		has_reads:1;
@@ -35,7 +36,7 @@ typedef struct Header
 	uint8		flags;
 } Header;
 
-StaticAssertDecl(sizeof(Header) == 16, "the header of an entry is small");
+StaticAssertDecl(sizeof(Header) == CX_ENTRY_HEADER, "the header of an entry is small");
 
 typedef struct StaleField
 {
@@ -145,13 +146,18 @@ reads_len(int nrels, Size settings_len, int access_len)
 		nrels * sizeof(Oid) + access_len * sizeof(uint32);
 }
 
-/* Bytes that the entry takes; raises an error only beyond any memory. */
+/*
+ * Bytes that the entry takes; raises an error only beyond any memory.
+ * in_scope: its slot will have CX_SLOT_IN_SCOPE.
+ */
 Size
-cx_entry_size(const CxIdent *ident, const CxNewEntry *entry)
+cx_entry_size(const CxIdent *ident, const CxNewEntry *entry, bool in_scope)
 {
 	uint8		flags = flags_of(ident, entry);
 	Size		size = sizeof(Header) + ident->key_len + ident->scope_len;
 
+	if (in_scope)
+		size += sizeof(CxScopeLink);
 	if (entry->stale_ms > 0)
 		size += sizeof(StaleField);
 	if (entry->access)
@@ -233,20 +239,25 @@ write_reads(CxCursor *c, const CxReads *reads)
 void
 cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 {
+	bool		in_scope = (slot->flags & CX_SLOT_IN_SCOPE) != 0;
+	CxScopeLink link = {ident->scope_id};
 	CxCursor	c = {slot->data, 0};
 	Header		header;
 
 	header.role = ident->role;
-	header.len = (uint32) cx_entry_size(ident, entry);
+	header.len = (uint32) cx_entry_size(ident, entry, in_scope);
 	header.flags = flags_of(ident, entry);
 	header.life_ms = (header.flags & CX_ENTRY_CREATED) ? 0
 		: (uint32) ((cx_entry_end(entry) - entry->created) / 1000);
 	header.key_len = ident->key_len;
+	header.has_link = in_scope;
 	header.has_stale = entry->stale_ms > 0;
 	header.has_access = entry->access != NULL;
 	header.has_reads = has_reads(entry);
 	header.scope_len = ident->scope_len;
 	cx_arena_write(&c, &header, sizeof(header));
+	if (in_scope)
+		cx_arena_write(&c, &link, sizeof(link));
 	write_fields(&c, header.flags, entry);
 	cx_arena_write(&c, ident->scope, ident->scope_len);
 	cx_arena_write(&c, ident->key, ident->key_len);
@@ -339,12 +350,19 @@ read_fields(CxCursor *c, CxEntry *entry)
 		cx_arena_read(c, &entry->metadata_len, sizeof(uint32));
 }
 
+/* Where the fields begin. */
+static inline uint32
+fields_at(const Header *header)
+{
+	return sizeof(Header) + (header->has_link ? sizeof(CxScopeLink) : 0);
+}
+
 /* Fills entry from a slot; the cursor for tags is still before the names. */
 void
 cx_entry_read(const CxSlot *slot, CxEntry *entry)
 {
 	const Header *header = (const Header *) cx_arena_address(slot->data);
-	CxCursor	c = {slot->data, sizeof(Header)};
+	CxCursor	c = {slot->data, fields_at(header)};
 	uint32		before;
 
 	entry->role = header->role;
@@ -352,12 +370,13 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 	entry->scope_len = header->scope_len;
 	entry->key_len = header->key_len;
 	entry->has_reads = header->has_reads;
+	entry->has_link = header->has_link;
 	entry->has_stale = header->has_stale;
 	entry->has_access = header->has_access;
 	entry->created = slot->expires - (int64) header->life_ms * 1000;
 	read_fields(&c, entry);
 	entry->names = c;
-	before = sizeof(Header) + (entry->has_stale ? sizeof(StaleField) : 0) +
+	before = fields_at(header) + (entry->has_stale ? sizeof(StaleField) : 0) +
 		(entry->has_access ? sizeof(AccessField) : 0) +
 		((entry->flags & CX_ENTRY_LOADER) ? sizeof(uint64) : 0) +
 		((entry->flags & CX_ENTRY_TYPED) ? sizeof(TypeField) : 0) +
@@ -380,65 +399,6 @@ cx_entry_len(const CxSlot *slot)
 	return ((const Header *) cx_arena_address(slot->data))->len;
 }
 
-/* Whether the texts of the tags are as long as all of them together. */
-static bool
-tags_are_sound(const CxEntry *entry)
-{
-	CxCursor	c = entry->tags;
-	Size		len = 0;
-	uint8		one;
-
-	cx_arena_skip(&c, entry->ntags * sizeof(uint64));
-	for (int i = 0; i < entry->ntags && len < entry->tags_len; i++)
-	{
-		cx_arena_read(&c, &one, 1);
-		cx_arena_skip(&c, one);
-		len += 1 + one;
-	}
-	return len == entry->tags_len;
-}
-
-/* The same for the names of settings, which a zero byte ends. */
-static bool
-settings_are_sound(const CxEntry *entry)
-{
-	CxCursor	c = entry->tags;
-	char		last;
-
-	if (entry->settings_len == 0)
-		return true;
-	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
-				  sizeof(uint64) + entry->settings_len - 1);
-	cx_arena_read(&c, &last, 1);
-	return last == '\0';
-}
-
-/*
- * Whether len bytes that came from outside are an entry, as far as one can
- * see: reading it stays within them.  Fills entry, its cursor for tags too.
- */
-bool
-cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry)
-{
-	CxCursor	c;
-
-	if (len < sizeof(Header) || cx_entry_len(slot) != len)
-		return false;
-	cx_entry_read(slot, entry);
-	/* a sum beyond len shows as a value that is longer */
-	if (entry->metadata_len > len || entry->value_len > len ||
-		entry->key_len > CX_MAX_KEY || entry->ntags > CX_MAX_TAGS ||
-		entry->nread + entry->nabove > CX_MAX_RELATIONS ||
-		entry->settings_len > CX_MAX_SETTINGS ||
-		entry->access_len > CX_MAX_ACCESS ||
-		(entry->scope_len > 0 && (entry->flags & CX_ENTRY_SCOPE) == 0))
-		return false;
-	c = entry->names;
-	cx_arena_skip(&c, entry->scope_len + entry->key_len);
-	entry->tags = c;
-	return tags_are_sound(entry) && settings_are_sound(entry);
-}
-
 /*
  * Notes that an entry with a stale field was fresh so long after its creation.
  * Others may read or write it at the same time: the value is one word.
@@ -446,7 +406,8 @@ cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry)
 void
 cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms)
 {
-	char	   *field = cx_arena_address(slot->data) + sizeof(Header);
+	char	   *address = cx_arena_address(slot->data);
+	char	   *field = address + fields_at((const Header *) address);
 
 	*(volatile uint32 *) (field + offsetof(StaleField, seen_ms)) = seen_ms;
 }
@@ -460,7 +421,7 @@ cx_entry_set_checked(const CxSlot *slot, Oid role)
 {
 	const Header *header = (const Header *) cx_arena_address(slot->data);
 	AccessField *field = (AccessField *)
-	(cx_arena_address(slot->data) + sizeof(Header) +
+	(cx_arena_address(slot->data) + fields_at(header) +
 	 (header->has_stale ? sizeof(StaleField) : 0));
 	volatile Oid *checked = field->checked;
 	int			n = 0;
@@ -492,6 +453,35 @@ cx_entry_matches(const CxSlot *slot, const CxIdent *ident, CxEntry *entry)
 		return false;
 	entry->tags = c;
 	return true;
+}
+
+/* Of a slot with CX_SLOT_IN_SCOPE; it lies in the first segment. */
+CxScopeLink *
+cx_entry_link(const CxSlot *slot)
+{
+	return (CxScopeLink *) (cx_arena_address(slot->data) + sizeof(Header));
+}
+
+/* Copies the scope, up to CX_MAX_SCOPE bytes; returns how many. */
+uint8
+cx_entry_scope(const CxSlot *slot, char *scope)
+{
+	CxEntry		entry;
+
+	cx_entry_read(slot, &entry);
+	cx_arena_read(&entry.names, scope, entry.scope_len);
+	return entry.scope_len;
+}
+
+/* Whether an entry that has a scope has this one. */
+bool
+cx_entry_has_scope(const CxSlot *slot, const char *scope, uint8 len)
+{
+	CxEntry		entry;
+
+	cx_entry_read(slot, &entry);
+	return entry.scope_len == len &&
+		cx_arena_equal(&entry.names, scope, len);
 }
 
 /* What the loader has read; entry->tags must be set. */

@@ -1,7 +1,8 @@
 /*
  * cx_entry.h
- *	  How an entry lies in its segments: a header of 16 bytes, optional
- *	  fields, scope, key, tags, what was read, metadata, value.
+ *	  How an entry lies in its segments: a header of 16 bytes, its place in
+ *	  its scope, optional fields, scope, key, tags, what was read, metadata,
+ *	  value.
  */
 #ifndef CX_ENTRY_H
 #define CX_ENTRY_H
@@ -18,6 +19,20 @@
 #define CX_ENTRY_TAGS		0x40
 #define CX_ENTRY_METADATA	0x80
 
+/*
+ * The place of an entry with CX_SLOT_IN_SCOPE among those of its scope: see
+ * cx_scopes.c.  Policy lock, but for the id.
+ */
+typedef struct CxScopeLink
+{
+	uint64		id;				/* scope_id of its identity; fixed */
+	uint32		prev;			/* a ring, from the oldest to the latest */
+	uint32		next;
+	uint32		chain;			/* the next scope of the bucket; of the oldest */
+	uint32		count;			/* entries of the scope; of the oldest */
+} CxScopeLink;
+
+#define CX_ENTRY_HEADER 16		/* bytes that each entry has */
 #define CX_MAX_RELATIONS 128	/* that an entry may depend on */
 #define CX_MAX_SETTINGS 512		/* bytes of the names of settings */
 #define CX_SETTING_SCHEMA "current_schema"	/* among them: what that returns */
@@ -90,6 +105,7 @@ typedef struct CxEntry
 	uint16		key_len;
 	uint16		ntags;
 	uint16		tags_len;		/* of their texts, a length byte before each */
+	bool		has_link;		/* is one of a limited scope */
 	bool		has_stale;
 	bool		stale_by_row;
 	uint32		stale_ms;
@@ -120,14 +136,18 @@ typedef struct CxEntry
 extern TimestampTz cx_entry_end(const CxNewEntry *entry);
 extern void cx_entry_set_checked(const CxSlot *slot, Oid role);
 extern void cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms);
-extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry);
+extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry,
+						  bool in_scope);
 extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
 						   const CxNewEntry *entry);
 extern void cx_entry_read(const CxSlot *slot, CxEntry *entry);
 extern uint32 cx_entry_len(const CxSlot *slot);
-extern bool cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry);
 extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
 							 CxEntry *entry);
+extern CxScopeLink *cx_entry_link(const CxSlot *slot);
+extern uint8 cx_entry_scope(const CxSlot *slot, char *scope);
+extern bool cx_entry_has_scope(const CxSlot *slot, const char *scope,
+							   uint8 len);
 extern void cx_entry_reads(const CxEntry *entry, CxReads *reads);
 extern void cx_entry_access(const CxEntry *entry, CxAccess *access);
 extern CxCursor cx_entry_metadata(const CxEntry *entry);

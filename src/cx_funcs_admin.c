@@ -268,18 +268,34 @@ check_row(HeapTuple row, TupleDesc desc)
 				 errhint("Create a cache with shared => true.")));
 }
 
+static CxLimits
+limits_of(HeapTuple row, TupleDesc desc)
+{
+	CxLimits	limits;
+
+	limits.entries = (uint64) row_bigint(row, desc, "max_entries", -1);
+	limits.bytes = (uint64) row_bigint(row, desc, "max_memory", -1);
+	limits.per_scope = (uint64) row_bigint(row, desc, "max_entries_per_scope",
+										   -1);
+	return limits;
+}
+
+/* Whether entries have to say from now on what scope they are in. */
+static bool
+begins_to_limit_scopes(const CxLimits *old, const CxLimits *new)
+{
+	return old->per_scope == PG_UINT64_MAX && new->per_scope != PG_UINT64_MAX;
+}
+
 /* A row changed: new limits hold from the commit on. */
 static void
 row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 {
-	CxLimits	limits;
+	CxLimits	old_limits = limits_of(old, desc);
+	CxLimits	limits = limits_of(new, desc);
 	CxCache    *cache;
 	char	   *name = row_string(new, desc, "name");
 
-	limits.entries = (uint64) row_bigint(new, desc, "max_entries", -1);
-	limits.bytes = (uint64) row_bigint(new, desc, "max_memory", -1);
-	limits.per_scope = (uint64) row_bigint(new, desc, "max_entries_per_scope",
-										   -1);
 	cx_cache_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
 						 &limits, is_kept(new, desc));
 	/* under another name or identifier it is another cache */
@@ -295,6 +311,7 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 		strcmp(row_string(old, desc, "shared"),
 			   row_string(new, desc, "shared")) != 0 ||
 		has_table(old, desc) != has_table(new, desc) ||
+		begins_to_limit_scopes(&old_limits, &limits) ||
 		strcmp(row_string(old, desc, "version"),
 			   row_string(new, desc, "version")) != 0)
 	{
@@ -330,11 +347,13 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 		cx_cache_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
 	{
+		CxLimits	limits = limits_of(t->tg_trigtuple, desc);
+
 		if (has_table(t->tg_trigtuple, desc))
 			cx_tier_define();
 		cx_cache_row_changed(CX_OP_ROW_ADDED,
-							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
-							 is_kept(t->tg_trigtuple, desc));
+							 row_bigint(t->tg_trigtuple, desc, "id", 0),
+							 &limits, is_kept(t->tg_trigtuple, desc));
 	}
 	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
 	{

@@ -64,9 +64,25 @@ is_admissible(const CxCache *cache, const CxNewEntry *entry, Size size)
 	return true;
 }
 
+/* Memory for a scope to begin, evicting likewise; false: there is none. */
+static bool
+make_scope_room(TimestampTz now)
+{
+	CxScopeRoom room = cx_policy_grow_scopes();
+
+	for (int i = 0; room == CX_SCOPE_NO_ROOM && i < CX_MAKE_TRIES; i++)
+	{
+		cx_make_space(now);
+		room = cx_policy_grow_scopes();
+	}
+	if (room == CX_SCOPE_TIGHT)
+		cx_make_space(now);
+	return room != CX_SCOPE_NO_ROOM;
+}
+
 static void
 fill_slot(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry,
-		  uint64 gen)
+		  bool in_scope, uint64 gen)
 {
 	slot->hash = (uint32) ident->id;
 	slot->cache = ident->cache;
@@ -74,11 +90,21 @@ fill_slot(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry,
 	slot->gen = gen;
 	slot->expires = cx_entry_end(entry);
 	slot->hits = 0;
-	slot->flags = 0;
+	slot->flags = in_scope ? CX_SLOT_IN_SCOPE : 0;
 	slot->weight = (float) (Min(entry->cost_us, MAX_COST_US) /
 							cx_slot_bytes(slot));
 	pg_atomic_init_u32(&slot->refs, 2);
 	cx_entry_write(slot, ident, entry);
+}
+
+/* Frees a slot that nobody knows of yet, and says why. */
+static uint32
+give_up(uint32 n, const CxCache *cache, CxCounter why)
+{
+	cx_slot_unref(n);
+	cx_slot_unref(n);
+	cx_counters_add(cache->number, why, 1);
+	return CX_NONE;
 }
 
 /*
@@ -91,7 +117,9 @@ cx_make_slot(const CxCache *cache, const CxIdent *ident,
 			 const CxNewEntry *entry, uint64 gen, uint8 frequency,
 			 TimestampTz now)
 {
-	Size		size = cx_entry_size(ident, entry);
+	bool		in_scope = ident->has_scope &&
+	cache->limits.per_scope != PG_UINT64_MAX;
+	Size		size = cx_entry_size(ident, entry, in_scope);
 	CxVictims	victims;
 	CxSlot	   *slot;
 	uint32		data;
@@ -110,16 +138,13 @@ cx_make_slot(const CxCache *cache, const CxIdent *ident,
 	slot = cx_slot(n);
 	slot->data = data;
 	slot->charge = charge;
-	fill_slot(slot, ident, entry, gen);
+	fill_slot(slot, ident, entry, in_scope, gen);
 	if (cx_slot_bytes(slot) > cache->limits.bytes)
-	{
-		cx_slot_unref(n);
-		cx_slot_unref(n);
-		cx_counters_add(cache->number, CX_REFUSED_LIMIT, 1);
-		return CX_NONE;
-	}
+		return give_up(n, cache, CX_REFUSED_LIMIT);
 	do
 	{
+		if (in_scope && !make_scope_room(now))
+			return give_up(n, cache, CX_REFUSED_FULL);
 		entered = cx_policy_enter(n, &cache->limits, frequency, now, &victims);
 		cx_store_drop(&victims);
 	} while (!entered);
@@ -138,13 +163,21 @@ cx_make_space(TimestampTz now)
 	cx_store_drop(&victims);
 }
 
-/* Evicts until a cache is within its limits. Cannot fail. */
+/* Evicts until a cache and its scopes are within limits. Cannot fail. */
 void
 cx_make_trim(int cache, const CxLimits *limits, TimestampTz now)
 {
 	CxVictims	victims;
+	uint32		bucket = 0;
+	bool		more = limits->per_scope != PG_UINT64_MAX;
 	bool		done;
 
+	while (more)
+	{
+		more = cx_policy_trim_scopes(cache, limits->per_scope, &bucket, now,
+									 &victims);
+		cx_store_drop(&victims);
+	}
 	do
 	{
 		done = cx_policy_trim(cache, limits, now, &victims);

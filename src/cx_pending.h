@@ -53,6 +53,7 @@ typedef struct CxOp
 			uint32		slot;	/* CX_NONE: the entry goes */
 			bool		has_deps;
 			bool		loaded; /* by a loader, when check_gen was drawn */
+			bool		in_scope;	/* the slot has CX_SLOT_IN_SCOPE */
 			bool		deferred;	/* the row is left to a worker */
 			struct CxTierNew *kept; /* copy for a row, or NULL */
 			struct CxTierBase *base;	/* of an atomic change, or NULL */
@@ -69,6 +70,7 @@ typedef struct CxOp
 			int64		id;
 			uint64		max_entries;
 			uint64		max_bytes;
+			uint64		max_per_scope;
 			bool		keep;	/* as in CxSharedCache */
 		}			row;
 	}			u;

@@ -1,67 +1,43 @@
 /*
  * cx_policy.c
- *	  Lazy GreedyDual: an entry is worth what it saves, how often times what
- *	  its loader took, for each byte that it occupies.
+ *	  Which entries have to go: for lack of memory, by the limits of their
+ *	  cache or scope, because they have expired or are cleared.
  *
- * Each cache has 64 queues by the power of two of that worth.  Priorities are
- * the worth plus a value that grows with each eviction, so what is not asked
- * for sinks.  Within a queue, arrival order is nearly priority order, so only
- * the heads are looked at.  An entry that had hits is not evicted when it
- * comes to the head but put at the tail of the queue of its new worth.  A
- * newcomer counts half, unless a ghost tells that it was here not long ago.
+ * In a full scope the oldest entries are looked at: of the first few that had
+ * no hits the one of least worth goes, those that had become the latest.
  *
- * Parts are published: GreedyDual-Size-Frequency (Cherkasova), CAMP's
- * rounding to classes (Ghandeharizadeh et al.), the lazy promotion and quick
- * demotion of S3-FIFO (Yang et al.).
- *
- * Locking: one LWLock for all of it, never taken by a hit, held for at most
- * CX_BATCH victims and as many entries put back.  Does not unlink or free:
- * victims go to cx_store_drop.
+ * Locking: one LWLock for all of it, and for what it is made of (cx_queues.c,
+ * cx_scopes.c, cx_wheel.c), never taken by a hit, held for at most CX_BATCH
+ * victims and as many entries put back.  Does not unlink or free: victims go
+ * to cx_store_drop.
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
 #include "cx_counters.h"
-#include "cx_key.h"
+#include "cx_gens.h"
 #include "cx_policy.h"
 #include "cx_wheel.h"
 
-#define CLASS_OFFSET	24		/* class of worth 1 microsecond a byte */
+#define MAX_CANDIDATES 4		/* of a scope, for one victim */
+#define BUCKETS_AT_ONCE 256		/* of the table of scopes */
 
-typedef struct Queues
+/* The books of a cache */
+typedef struct Books
 {
 	CxUsage		usage;
 	uint64		dead_before;	/* entries with a lower generation are dead */
-	uint64		evictions;		/* the age of a ghost is measured in these */
-	uint64		busy;			/* bitmap of queues that are not empty */
-	double		head_priority[CX_CLASSES];
-	uint32		head[CX_CLASSES];
-	uint32		tail[CX_CLASSES];
-} Queues;
-
-typedef struct Ghost
-{
-	uint32		evicted_at;		/* low bits of the cache's evictions */
-	uint32		tag;			/* 28 bits of hash, 4 of frequency; 0 = none */
-} Ghost;
+} Books;
 
 typedef struct Policy
 {
 	LWLock	   *lock;
-	double		inflation;		/* the L of GreedyDual */
 	uint64		entries;
-	int			ncaches;
 	int			nused;			/* no cache from this number on has entries */
-	uint32		nghosts;
 	CxWheel		wheel;
-	double	   *lowest;			/* by cache: least head priority */
-	Queues	   *queues;
-	Ghost	   *ghosts;
+	Books	   *books;			/* by cache */
 } Policy;
 
 static Policy *policy;
@@ -72,9 +48,9 @@ cx_policy_size(int ncaches, uint32 max_entries)
 {
 	Size		size = MAXALIGN(sizeof(Policy));
 
-	size = add_size(size, MAXALIGN(mul_size(ncaches, sizeof(double))));
-	size = add_size(size, mul_size(ncaches, sizeof(Queues)));
-	return add_size(size, mul_size(max_entries, sizeof(Ghost)));
+	size = add_size(size, MAXALIGN(mul_size(ncaches, sizeof(Books))));
+	size = add_size(size, cx_scopes_size(max_entries));
+	return add_size(size, cx_queues_size(ncaches, max_entries));
 }
 
 void
@@ -85,101 +61,29 @@ cx_policy_init(void *memory, int ncaches, uint32 max_entries, TimestampTz now)
 	memset(memory, 0, cx_policy_size(ncaches, max_entries));
 	policy = memory;
 	p += MAXALIGN(sizeof(Policy));
-	policy->lowest = (double *) p;
-	p += MAXALIGN((Size) ncaches * sizeof(double));
-	policy->queues = (Queues *) p;
-	p += (Size) ncaches * sizeof(Queues);
-	policy->ghosts = (Ghost *) p;
+	policy->books = (Books *) p;
+	p += MAXALIGN((Size) ncaches * sizeof(Books));
+	cx_scopes_init(p, max_entries);
+	p += cx_scopes_size(max_entries);
+	cx_queues_init(p, ncaches, max_entries);
 	policy->lock = &GetNamedLWLockTranche("cachex_policy")->lock;
-	policy->ncaches = ncaches;
-	policy->nghosts = max_entries;
-	for (int i = 0; i < ncaches; i++)
-		policy->lowest[i] = INFINITY;
 	cx_wheel_init(&policy->wheel, now);
 }
 
-/* ---- queues ---- */
+/* ---- eviction ---- */
 
-static int
-class_of(double worth)
-{
-	int			class = worth > 0 ? ilogb(worth) + CLASS_OFFSET : 0;
-
-	return Min(Max(class, 0), CX_CLASSES - 1);
-}
-
-/* Sets what is derived from the head of a queue. */
-static void
-update_head(int cache, int class)
-{
-	Queues	   *q = &policy->queues[cache];
-	double		lowest = INFINITY;
-
-	if (q->head[class] == CX_NONE)
-		q->busy &= ~(UINT64CONST(1) << class);
-	else
-	{
-		q->busy |= UINT64CONST(1) << class;
-		q->head_priority[class] = cx_slot(q->head[class])->priority;
-	}
-	for (uint64 rest = q->busy; rest != 0; rest &= rest - 1)
-		lowest = Min(lowest, q->head_priority[pg_rightmost_one_pos64(rest)]);
-	policy->lowest[cache] = lowest;
-}
-
-/* Appends a slot to the queue of a worth. */
-static void
-append(uint32 n, double worth)
-{
-	CxSlot	   *slot = cx_slot(n);
-	Queues	   *q = &policy->queues[slot->cache];
-	int			class = class_of(worth);
-
-	slot->class = class;
-	slot->priority = policy->inflation + worth;
-	slot->queue_next = CX_NONE;
-	slot->queue_prev = q->tail[class];
-	if (slot->queue_prev != CX_NONE)
-		cx_slot(slot->queue_prev)->queue_next = n;
-	q->tail[class] = n;
-	if (q->head[class] == CX_NONE)
-	{
-		q->head[class] = n;
-		update_head(slot->cache, class);
-	}
-}
-
-static void
-unlink_slot(uint32 n)
-{
-	CxSlot	   *slot = cx_slot(n);
-	Queues	   *q = &policy->queues[slot->cache];
-	int			class = slot->class;
-
-	if (slot->queue_next != CX_NONE)
-		cx_slot(slot->queue_next)->queue_prev = slot->queue_prev;
-	else
-		q->tail[class] = slot->queue_prev;
-	if (slot->queue_prev != CX_NONE)
-		cx_slot(slot->queue_prev)->queue_next = slot->queue_next;
-	else
-	{
-		q->head[class] = slot->queue_next;
-		update_head(slot->cache, class);
-	}
-	slot->class = CX_CLASS_NONE;
-}
-
-/* Takes a slot off queue and wheel; its reference goes to the caller. */
+/* Takes a slot off queue, scope and wheel; its reference goes to the caller. */
 static void
 take_locked(uint32 n)
 {
 	CxSlot	   *slot = cx_slot(n);
-	CxUsage    *usage = &policy->queues[slot->cache].usage;
+	CxUsage    *usage = &policy->books[slot->cache].usage;
 
 	Assert(LWLockHeldByMe(policy->lock));
-	unlink_slot(n);
+	cx_queues_remove(n);
 	cx_wheel_remove(&policy->wheel, n);
+	if (slot->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_leave(n);
 	usage->entries--;
 	usage->bytes -= cx_slot_bytes(slot);
 	policy->entries--;
@@ -189,69 +93,35 @@ take_locked(uint32 n)
 static inline bool
 is_cleared(const CxSlot *slot)
 {
-	return slot->gen < policy->queues[slot->cache].dead_before &&
+	return slot->gen < policy->books[slot->cache].dead_before &&
 		(slot->flags & CX_SLOT_STAGED) == 0;
 }
 
-static inline bool
-is_dead(const CxSlot *slot, TimestampTz now)
+/* Takes a slot if it is dead. */
+static bool
+take_dead_locked(uint32 n, TimestampTz now)
 {
-	return slot->expires <= now || is_cleared(slot);
+	const CxSlot *slot = cx_slot(n);
+
+	if (slot->expires > now && !is_cleared(slot))
+		return false;
+	cx_counters_add(slot->cache,
+					slot->expires <= now ? CX_EXPIRED : CX_CLEARED, 1);
+	take_locked(n);
+	return true;
 }
 
-/* ---- ghosts ---- */
-
-static inline Ghost *
-ghost_of(uint32 hash, uint32 *tag)
-{
-	uint64		h = cx_key_mix(hash);
-
-	*tag = (uint32) (h >> 32) << 4;
-	return &policy->ghosts[((h & 0xffffffff) * policy->nghosts) >> 32];
-}
-
+/* Takes a slot that might have stayed. */
 static void
-leave_ghost(const CxSlot *slot)
+take_alive_locked(uint32 n)
 {
-	uint32		tag;
-	Ghost	   *ghost = ghost_of(slot->hash ^ slot->cache, &tag);
+	const CxSlot *slot = cx_slot(n);
 
-	ghost->tag = tag | slot->frequency;
-	ghost->evicted_at = (uint32) policy->queues[slot->cache].evictions;
-}
-
-/* Frequency that a newcomer inherits from its ghost; 0 = it has none. */
-static int
-recall_ghost(const CxSlot *slot)
-{
-	uint32		tag;
-	Ghost	   *ghost = ghost_of(slot->hash ^ slot->cache, &tag);
-	Queues	   *q = &policy->queues[slot->cache];
-	int			frequency = ghost->tag & 15;
-
-	if (frequency == 0 || (ghost->tag & ~15) != tag ||
-		(uint32) q->evictions - ghost->evicted_at >= q->usage.entries)
-		return 0;
-	ghost->tag = 0;
-	return frequency / 2 + 2;
-}
-
-/* ---- eviction ---- */
-
-/* The queue with the lowest head of a cache that has one. */
-static int
-lowest_class(int cache)
-{
-	Queues	   *q = &policy->queues[cache];
-
-	for (uint64 rest = q->busy; rest != 0; rest &= rest - 1)
-	{
-		int			class = pg_rightmost_one_pos64(rest);
-
-		if (q->head_priority[class] == policy->lowest[cache])
-			return class;
-	}
-	pg_unreachable();
+	cx_counters_add(slot->cache, CX_EVICTED, 1);
+	if (slot->frequency == 1 && slot->hits == 0)
+		cx_counters_add(slot->cache, CX_EVICTED_UNREAD, 1);
+	cx_queues_leave_ghost(slot);
+	take_locked(n);
 }
 
 /*
@@ -261,36 +131,72 @@ lowest_class(int cache)
 static uint32
 take_lowest_locked(int cache, TimestampTz now, int *patience)
 {
-	Queues	   *q = &policy->queues[cache];
-
 	for (;;)
 	{
-		uint32		n = q->head[lowest_class(cache)];
+		uint32		n = cx_queues_lowest(cache);
 		CxSlot	   *slot = cx_slot(n);
 
-		if (is_dead(slot, now))
-		{
-			cx_counters_add(cache, slot->expires <= now ? CX_EXPIRED : CX_CLEARED,
-							1);
-			take_locked(n);
+		if (take_dead_locked(n, now))
 			return n;
-		}
-		policy->inflation = Max(policy->inflation, slot->priority);
+		cx_queues_inflate(slot->priority);
 		if (slot->hits == 0 || (*patience)-- <= 0)
 		{
-			cx_counters_add(cache, CX_EVICTED, 1);
-			if (slot->frequency == 1 && slot->hits == 0)
-				cx_counters_add(cache, CX_EVICTED_UNREAD, 1);
-			q->evictions++;
-			leave_ghost(slot);
-			take_locked(n);
+			take_alive_locked(n);
 			return n;
 		}
-		slot->frequency = Min(CX_MAX_FREQUENCY, slot->frequency + slot->hits);
-		slot->hits = 0;
-		unlink_slot(n);
-		append(n, slot->frequency * slot->weight);
+		cx_queues_promote(n);
 	}
+}
+
+/* The same for a scope that was cleared by itself. */
+static bool
+take_cleared_in_scope_locked(uint32 n)
+{
+	const CxSlot *slot = cx_slot(n);
+
+	if ((slot->flags & CX_SLOT_STAGED) != 0 ||
+		slot->gen >= cx_gens_get(CX_GEN_GROUP, cx_entry_link(slot)->id))
+		return false;
+	cx_counters_add(slot->cache, CX_CLEARED, 1);
+	take_locked(n);
+	return true;
+}
+
+/* The same for a scope, of which oldest is the oldest. */
+static uint32
+take_from_scope_locked(uint32 oldest, TimestampTz now, int *patience)
+{
+	uint32		count = cx_scopes_count(oldest);
+	int			candidates = Min(MAX_CANDIDATES, 1 + count / 4);
+	uint32		least = CX_NONE;
+	uint32		n = oldest;
+
+	for (uint32 i = 0; i < count && candidates > 0; i++)
+	{
+		CxSlot	   *slot = cx_slot(n);
+		uint32		next = cx_scopes_next(n);
+
+		if (take_dead_locked(n, now) || take_cleared_in_scope_locked(n))
+			return n;
+		if (slot->hits > 0 && (*patience)-- > 0)
+		{
+			cx_queues_promote(n);
+			cx_scopes_renew(n);
+		}
+		else
+		{
+			if (least == CX_NONE ||
+				slot->priority < cx_slot(least)->priority)
+				least = n;
+			candidates--;
+		}
+		n = next;
+	}
+	/* all had hits: the order is what it was */
+	if (least == CX_NONE)
+		least = n;
+	take_alive_locked(least);
+	return least;
 }
 
 static inline bool
@@ -308,7 +214,7 @@ static bool
 make_room_locked(int cache, const CxLimits *limits, uint64 entries,
 				 uint64 bytes, TimestampTz now, CxVictims *victims)
 {
-	CxUsage    *usage = &policy->queues[cache].usage;
+	CxUsage    *usage = &policy->books[cache].usage;
 	int			patience = CX_BATCH;
 
 	while (!fits(usage, limits, entries, bytes) && usage->entries > 0)
@@ -320,11 +226,46 @@ make_room_locked(int cache, const CxLimits *limits, uint64 entries,
 	return true;
 }
 
+/* The same for the scope of a slot, which need not be in it. */
+static bool
+make_room_in_scope_locked(uint32 slot, uint64 limit, TimestampTz now,
+						  int *patience, CxVictims *victims)
+{
+	uint32		oldest;
+
+	while ((oldest = cx_scopes_oldest(slot)) != CX_NONE &&
+		   cx_scopes_count(oldest) > limit)
+	{
+		if (victims->n == CX_BATCH)
+			return false;
+		victims->slot[victims->n++] = take_from_scope_locked(oldest, now,
+															 patience);
+	}
+	return true;
+}
+
+/* Whether a slot may be entered; if not, some victims may be there. */
+static bool
+make_room_for_locked(uint32 n, const CxLimits *limits, TimestampTz now,
+					 CxVictims *victims)
+{
+	CxSlot	   *slot = cx_slot(n);
+	int			patience = CX_BATCH;
+
+	if ((slot->flags & CX_SLOT_IN_SCOPE) &&
+		(!cx_scopes_is_ready() ||
+		 !make_room_in_scope_locked(n, limits->per_scope - 1, now, &patience,
+									victims)))
+		return false;
+	return make_room_locked(slot->cache, limits, 1, cx_slot_bytes(slot), now,
+							victims);
+}
+
 /* Counts a slot that is put on its queue. */
 static void
 count_locked(const CxSlot *slot)
 {
-	CxUsage    *usage = &policy->queues[slot->cache].usage;
+	CxUsage    *usage = &policy->books[slot->cache].usage;
 
 	policy->nused = Max(policy->nused, slot->cache + 1);
 	usage->entries++;
@@ -334,10 +275,12 @@ count_locked(const CxSlot *slot)
 }
 
 /*
- * Puts a new slot on its queue and on the wheel, evicting within its cache
- * as the limits demand; the slot alone must fit.  frequency is that of an
- * entry which it replaces, 0 = none.  Returns false when the batch of victims
- * is full and the slot has not been entered: drop them and call again.
+ * Puts a new slot on its queue, in its scope and on the wheel, evicting within
+ * cache and scope as the limits demand; the slot alone must fit, and for one
+ * with CX_SLOT_IN_SCOPE cx_policy_grow_scopes has found room.  frequency is
+ * that of an entry which it replaces, 0 = none.  Returns false when the batch
+ * of victims is full, or that room is gone, and the slot has not been entered:
+ * drop them, see to it, and call again.
  */
 bool
 cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
@@ -347,18 +290,15 @@ cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
 
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	if (!make_room_locked(slot->cache, limits, 1, cx_slot_bytes(slot), now,
-						  victims))
+	if (!make_room_for_locked(n, limits, now, victims))
 	{
 		LWLockRelease(policy->lock);
 		return false;
 	}
 	count_locked(slot);
-	if (frequency == 0)
-		frequency = recall_ghost(slot);
-	slot->hits = 0;
-	slot->frequency = Max(1, Min(frequency, CX_MAX_FREQUENCY));
-	append(n, slot->weight * (frequency == 0 ? 0.5 : slot->frequency));
+	cx_queues_enter(n, frequency, policy->books[slot->cache].usage.entries);
+	if (slot->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_enter(n);
 	cx_wheel_add(&policy->wheel, n);
 	LWLockRelease(policy->lock);
 	return true;
@@ -368,38 +308,28 @@ cx_policy_enter(uint32 n, const CxLimits *limits, uint8 frequency,
 double
 cx_policy_inflation(void)
 {
-	return policy->inflation;
+	return cx_queues_inflation();
 }
 
 /*
- * Puts a slot of before a restart at the head of its queue, and on the wheel:
- * those of greater priority come first.  hits and frequency are set.
+ * Puts a slot of before a restart at the head of its queue, as the oldest in
+ * its scope, and on the wheel: those of greater priority come first.  hits and
+ * frequency are set.
  */
 void
 cx_policy_restore(uint32 n, int class, double priority)
 {
-	CxSlot	   *slot = cx_slot(n);
-	Queues	   *q = &policy->queues[slot->cache];
-
-	Assert(class >= 0 && class < CX_CLASSES);
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	count_locked(slot);
-	slot->class = class;
-	slot->priority = priority;
-	slot->queue_prev = CX_NONE;
-	slot->queue_next = q->head[class];
-	if (slot->queue_next != CX_NONE)
-		cx_slot(slot->queue_next)->queue_prev = n;
-	else
-		q->tail[class] = n;
-	q->head[class] = n;
-	update_head(slot->cache, class);
+	count_locked(cx_slot(n));
+	cx_queues_restore(n, class, priority);
+	if (cx_slot(n)->flags & CX_SLOT_IN_SCOPE)
+		cx_scopes_restore(n);
 	cx_wheel_add(&policy->wheel, n);
 	LWLockRelease(policy->lock);
 }
 
 /*
- * Takes a slot off queue and wheel.  Returns true when it was there: its
+ * Takes a slot off queue, scope and wheel.  Returns true when it was there: its
  * reference is then the caller's to drop.
  */
 bool
@@ -426,15 +356,9 @@ cx_policy_evict(uint64 bytes, TimestampTz now, CxVictims *victims)
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
 	while (freed < bytes && victims->n < CX_BATCH && policy->entries > 0)
 	{
-		int			cache = 0;
-		uint32		n;
+		uint32		n = take_lowest_locked(cx_queues_lowest_cache(policy->nused),
+										   now, &patience);
 
-		for (int i = 1; i < policy->nused; i++)
-		{
-			if (policy->lowest[i] < policy->lowest[cache])
-				cache = i;
-		}
-		n = take_lowest_locked(cache, now, &patience);
 		freed += cx_slot_bytes(cx_slot(n));
 		victims->slot[victims->n++] = n;
 	}
@@ -478,7 +402,7 @@ void
 cx_policy_clear(int cache, uint64 gen)
 {
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	policy->queues[cache].dead_before = gen;
+	policy->books[cache].dead_before = gen;
 	LWLockRelease(policy->lock);
 }
 
@@ -491,13 +415,11 @@ cx_policy_clear(int cache, uint64 gen)
 bool
 cx_policy_reclaim(int cache, uint32 *position, CxVictims *victims)
 {
-	Queues	   *q = &policy->queues[cache];
-
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
 	while (*position < CX_CLASSES && victims->n < CX_BATCH)
 	{
-		uint32		n = q->head[*position];
+		uint32		n = cx_queues_head(cache, *position);
 
 		if (n == CX_NONE || !is_cleared(cx_slot(n)))
 		{
@@ -528,7 +450,7 @@ void
 cx_policy_usage(int cache, CxUsage *usage)
 {
 	LWLockAcquire(policy->lock, LW_SHARED);
-	*usage = policy->queues[cache].usage;
+	*usage = policy->books[cache].usage;
 	LWLockRelease(policy->lock);
 }
 
@@ -536,7 +458,7 @@ cx_policy_usage(int cache, CxUsage *usage)
 void
 cx_policy_reset_peak(int cache)
 {
-	CxUsage    *usage = &policy->queues[cache].usage;
+	CxUsage    *usage = &policy->books[cache].usage;
 
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
 	usage->bytes_peak = usage->bytes;
@@ -557,24 +479,109 @@ cx_policy_entries(void)
 bool
 cx_policy_drain(int cache, CxVictims *victims)
 {
-	Queues	   *q = &policy->queues[cache];
+	uint32		n;
+
+	victims->n = 0;
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	while ((n = cx_queues_any(cache)) != CX_NONE && victims->n < CX_BATCH)
+	{
+		take_locked(n);
+		victims->slot[victims->n++] = n;
+	}
+	if (n == CX_NONE)
+	{
+		memset(&policy->books[cache], 0, sizeof(Books));
+		cx_queues_reset(cache);
+	}
+	LWLockRelease(policy->lock);
+	return n != CX_NONE;
+}
+
+/* ---- scopes ---- */
+
+/*
+ * Sees to it that a scope can begin.  Takes the arena's lock as well, after the
+ * policy's; evicts nothing.
+ */
+CxScopeRoom
+cx_policy_grow_scopes(void)
+{
+	CxScopeRoom room = CX_SCOPE_ROOM;
+	uint32		granule;
+
+	/* without the lock: who sees what was is asked again, or goes on slowly */
+	if (!cx_scopes_wants())
+		return room;
+	granule = cx_arena_alloc_granule();
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	if (granule != CX_NONE && cx_scopes_wants())
+	{
+		cx_scopes_give(granule);
+		granule = CX_NONE;
+	}
+	if (cx_scopes_wants())
+		room = cx_scopes_is_ready() ? CX_SCOPE_TIGHT : CX_SCOPE_NO_ROOM;
+	LWLockRelease(policy->lock);
+	if (granule != CX_NONE)
+		cx_arena_free_granule(granule);
+	return room;
+}
+
+/* Gives memory back that scopes needed; returns whether to call again. */
+bool
+cx_policy_shrink_scopes(void)
+{
+	uint32		granules[CX_BATCH];
+	bool		more;
+	int			n;
+
+	if (cx_scopes_granules() == 0)
+		return false;
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	more = cx_scopes_shrink(granules, CX_BATCH, &n);
+	LWLockRelease(policy->lock);
+	for (int i = 0; i < n; i++)
+		cx_arena_free_granule(granules[i]);
+	return more;
+}
+
+/*
+ * Evicts from scopes of a cache that have more entries than the limit, *bucket
+ * being 0 at the first call.  Returns whether to call again.
+ */
+bool
+cx_policy_trim_scopes(int cache, uint64 limit, uint32 *bucket,
+					  TimestampTz now, CxVictims *victims)
+{
+	uint32		end = *bucket + BUCKETS_AT_ONCE;
+	int			patience = CX_BATCH;
+	uint32		oldest;
 	bool		more;
 
 	victims->n = 0;
 	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	while (q->busy != 0 && victims->n < CX_BATCH)
-	{
-		uint32		n = q->head[pg_rightmost_one_pos64(q->busy)];
-
-		take_locked(n);
-		victims->slot[victims->n++] = n;
-	}
-	more = q->busy != 0;
-	if (!more)
-	{
-		memset(q, 0, sizeof(Queues));
-		policy->lowest[cache] = INFINITY;
-	}
+	do
+		more = cx_scopes_find_over(bucket, end, cache, limit, &oldest);
+	while (oldest != CX_NONE &&
+		   make_room_in_scope_locked(oldest, limit, now, &patience, victims));
 	LWLockRelease(policy->lock);
 	return more;
+}
+
+/*
+ * Whether the scopes have so many entries, and each is in its own; NULL or
+ * what is wrong.  *granules: what their table occupies.  For tests.
+ */
+const char *
+cx_policy_check_scopes(uint64 entries, uint64 *granules)
+{
+	const char *fault;
+
+	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+	*granules = cx_scopes_granules();
+	fault = cx_scopes_check();
+	if (fault == NULL && cx_scopes_entries() != entries)
+		fault = "the scopes hold other entries than the table";
+	LWLockRelease(policy->lock);
+	return fault;
 }

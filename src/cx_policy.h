@@ -1,16 +1,15 @@
 /*
  * cx_policy.h
- *	  Which entries stay: lazy GreedyDual queues, ghosts, the limits of each
- *	  cache, and the wheel of what expires.
+ *	  Which entries stay: what they are worth, the limits of each cache, and
+ *	  what expires.
  */
 #ifndef CX_POLICY_H
 #define CX_POLICY_H
 
-#include "cx_slot.h"
+#include "cx_queues.h"
+#include "cx_scopes.h"
 
 #define CX_BATCH	64			/* most victims of one call */
-#define CX_CLASSES	64			/* queues of a cache */
-#define CX_MAX_FREQUENCY 15
 
 /* The limits of a cache; PG_UINT64_MAX = none */
 typedef struct CxLimits
@@ -34,6 +33,14 @@ typedef struct CxVictims
 	uint32		slot[CX_BATCH];
 } CxVictims;
 
+/* Memory for the table of scopes */
+typedef enum CxScopeRoom
+{
+	CX_SCOPE_ROOM,				/* there is enough */
+	CX_SCOPE_TIGHT,				/* it will do, but there should be more */
+	CX_SCOPE_NO_ROOM
+} CxScopeRoom;
+
 extern Size cx_policy_size(int ncaches, uint32 max_entries);
 extern void cx_policy_init(void *memory, int ncaches, uint32 max_entries,
 						   TimestampTz now);
@@ -55,5 +62,11 @@ extern void cx_policy_usage(int cache, CxUsage *usage);
 extern void cx_policy_reset_peak(int cache);
 extern uint64 cx_policy_entries(void);
 extern bool cx_policy_drain(int cache, CxVictims *victims);
+
+extern CxScopeRoom cx_policy_grow_scopes(void);
+extern bool cx_policy_shrink_scopes(void);
+extern bool cx_policy_trim_scopes(int cache, uint64 limit, uint32 *bucket,
+								  TimestampTz now, CxVictims *victims);
+extern const char *cx_policy_check_scopes(uint64 entries, uint64 *granules);
 
 #endif							/* CX_POLICY_H */

@@ -4,8 +4,9 @@
  *
  * Three kinds: what has expired, by the wheel; what a clear has left behind,
  * by the flag that the clear sets; and whatever a dropped cache still has.
- * One call takes at most a batch of each, so that the caller can be
- * interrupted and nobody waits long for a lock.
+ * With them the table of scopes may have become too large.  One call takes at
+ * most a batch of each, so that the caller can be interrupted and nobody waits
+ * long for a lock.
  *
  * Who finds a cache's flag takes it off before it looks at the entries: a
  * clear that comes meanwhile sets it again, and is not lost.  A dropped cache
@@ -89,6 +90,8 @@ bool
 cx_cache_sweep(TimestampTz now)
 {
 	bool		more = expire(now);
+
+	more |= cx_policy_shrink_scopes();
 
 	for (int i = 0; i < cx_registry_capacity(); i++)
 	{

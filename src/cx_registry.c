@@ -120,7 +120,7 @@ occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
 	strlcpy(NameStr(c->name), name, NAMEDATALEN);
 	pg_atomic_write_u64(&c->gen, 0);
 	pg_atomic_write_u32(&c->reclaim, 0);
-	c->keep = false;
+	c->keep = c->limits_scopes = false;
 	pg_atomic_write_u32(&c->warmers, 0);
 	pg_atomic_write_u64(&c->warmed, 0);
 	c->stats_reset = now;

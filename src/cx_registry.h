@@ -28,6 +28,7 @@ typedef struct CxSharedCache
 	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
 	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
 	bool		keep;			/* entries outlive a clean restart; committed */
+	bool		limits_scopes;	/* entries with one are in it; committed */
 	pg_atomic_uint32 warmers;	/* runs are expected after a clear */
 	pg_atomic_uint64 warmed;	/* see cx_warmth.c */
 	TimestampTz stats_reset;

@@ -42,6 +42,7 @@
 #include "utils/syscache.h"
 
 #include "cx_candidates.h"
+#include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_share.h"
@@ -115,6 +116,16 @@ has_telling_word(const char *text)
 	return false;
 }
 
+/* Whether not everybody may look at a setting, or it is not known which. */
+static bool
+is_protected_setting(const char *name)
+{
+	struct config_generic *setting = name ? cx_compat_find_setting(name) : NULL;
+
+	return name == NULL ||
+		(setting != NULL && (setting->flags & GUC_SUPERUSER_ONLY) != 0);
+}
+
 static void
 reach(Walk *walk, Oid function)
 {
@@ -139,7 +150,7 @@ read_text(Walk *walk, const char *source)
 		if (m->kind == CX_MENTION_CALL || m->kind == CX_MENTION_COLUMN ||
 			m->kind == CX_MENTION_OPERATOR)
 			walk->reached = cx_candidates_any(walk->reached, m);
-		else if (m->kind != CX_MENTION_SETTING)
+		else if (m->kind != CX_MENTION_SETTING || is_protected_setting(m->name))
 			walk->sharing.personal = true;
 	}
 }
@@ -373,6 +384,66 @@ cx_share_function(Oid function, CxSharing *sharing)
 
 /* ---- expressions ---- */
 
+/* Whether a node is a call of current_setting for such a setting. */
+static bool
+reads_protected_setting(const Node *node)
+{
+	const FuncExpr *call = (const FuncExpr *) node;
+	const Const *name;
+
+	if (!IsA(node, FuncExpr) ||
+		(call->funcid != F_CURRENT_SETTING_TEXT &&
+		 call->funcid != F_CURRENT_SETTING_TEXT_BOOL))
+		return false;
+	name = linitial(call->args);
+	return !IsA(name, Const) || name->constisnull ||
+		is_protected_setting(TextDatumGetCString(name->constvalue));
+}
+
+/* A constant that was looked up by the name of an object. */
+static void
+share_object(const Const *node, CxSharing *sharing)
+{
+	Oid			object;
+
+	if (node->constisnull)
+		return;
+	switch (node->consttype)
+	{
+		case REGCLASSOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_rel_namespace(object));
+			break;
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_func_namespace(object));
+			break;
+		case REGTYPEOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGCOLLATIONOID:
+			if (DatumGetObjectId(node->constvalue) >= FirstNormalObjectId)
+				sharing->personal = true;
+			break;
+		case REGCLASSARRAYOID:
+		case REGPROCARRAYOID:
+		case REGPROCEDUREARRAYOID:
+		case REGTYPEARRAYOID:
+		case REGOPERARRAYOID:
+		case REGOPERATORARRAYOID:
+		case REGCONFIGARRAYOID:
+		case REGDICTIONARYARRAYOID:
+		case REGCOLLATIONARRAYOID:
+			sharing->personal = true;
+			break;
+		default:
+			break;
+	}
+}
+
 static bool
 share_function_cb(Oid function, void *context)
 {
@@ -409,8 +480,10 @@ cx_share_node(Node *node, CxSharing *sharing)
 {
 	Oid			type = named_type(node);
 
-	if (is_user(node))
+	if (is_user(node) || reads_protected_setting(node))
 		sharing->personal = true;
+	if (IsA(node, Const))
+		share_object((const Const *) node, sharing);
 	(void) check_functions_in_node(node, share_function_cb, sharing);
 	if (type >= FirstNormalObjectId)
 	{
@@ -424,13 +497,34 @@ cx_share_node(Node *node, CxSharing *sharing)
 	}
 }
 
+/*
+ * The schemas of the tables that the query names itself: the planner may find
+ * that it needs some of them not at all.
+ */
+static void
+share_tables(Query *query, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	foreach(lc, cx_compat_query_permissions(query))
+	{
+		const CxCompatPermission *p = lfirst(lc);
+
+		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
+			add_schema(sharing, get_rel_namespace(p->relid));
+	}
+}
+
 static bool
 share_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
+	{
+		share_tables((Query *) node, context);
 		return query_tree_walker((Query *) node, share_walker, context, 0);
+	}
 	cx_share_node(node, context);
 	return expression_tree_walker(node, share_walker, context);
 }
@@ -442,5 +536,5 @@ cx_share_queries(List *queries, CxSharing *sharing)
 	ListCell   *lc;
 
 	foreach(lc, queries)
-		(void) query_tree_walker(lfirst_node(Query, lc), share_walker, sharing, 0);
+		(void) share_walker(lfirst(lc), sharing);
 }

@@ -19,6 +19,7 @@
 #define CX_SLOT_LINKED		0x01	/* in the table */
 #define CX_SLOT_STAGED		0x02	/* of a transaction that has not committed */
 #define CX_SLOT_DOOMED		0x04	/* evicted before it was linked */
+#define CX_SLOT_IN_SCOPE	0x08	/* its scope is limited; fixed */
 
 #define CX_CLASS_NONE		0xff	/* in no queue */
 #define CX_NEVER			PG_INT64_MAX	/* does not expire */

@@ -33,6 +33,7 @@
 #include "cx_snapshot_file.h"
 #include "cx_snapshot_format.h"
 #include "cx_snapshot_save.h"
+#include "cx_sound.h"
 
 #define MAX_GEN		(UINT64CONST(1) << 47)
 #define DAMAGED		"it is damaged"
@@ -166,7 +167,7 @@ fill_slot(CxSlot *slot, const CxSnapshotEntry *e, int cache)
 	slot->gen = e->gen;
 	slot->expires = e->expires;
 	slot->hits = e->hits;
-	slot->flags = 0;
+	slot->flags = 0;			/* until the entry is read */
 	slot->weight = e->weight;
 	pg_atomic_init_u32(&slot->refs, 2);
 }
@@ -176,14 +177,14 @@ fill_slot(CxSlot *slot, const CxSnapshotEntry *e, int cache)
  * an entry, or not the one with the slot's hash.
  */
 static bool
-identify(const CxSlot *slot, uint32 len, const Known *known, uint64 *id)
+identify(CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 {
 	static char names[CX_MAX_KEY + CX_MAX_SCOPE];
 	CxEntry		entry;
 	CxIdent		ident;
 	CxCursor	c;
 
-	if (!cx_entry_is_sound(slot, len, &entry))
+	if (!cx_sound_entry(slot, len, &entry))
 		return false;
 	c = entry.names;
 	cx_arena_read(&c, names, entry.scope_len + entry.key_len);
@@ -192,6 +193,11 @@ identify(const CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 				(entry.flags & CX_ENTRY_SCOPE) ? names : NULL,
 				entry.scope_len);
 	*id = ident.id;
+	if (entry.has_link)
+	{
+		slot->flags |= CX_SLOT_IN_SCOPE;
+		cx_entry_link(slot)->id = ident.scope_id;
+	}
 	return (uint32) ident.id == slot->hash;
 }
 
@@ -222,7 +228,9 @@ read_entry(const CxSnapshotHeader *header, const Known *known, TimestampTz now)
 	fill_slot(slot, &e, known->number);
 	if (!read_bytes(data, e.len) || !identify(slot, e.len, known, &id))
 		return false;
-	if (!cx_store_restore(id, n))
+	if (((slot->flags & CX_SLOT_IN_SCOPE) &&
+		 cx_policy_grow_scopes() == CX_SCOPE_NO_ROOM) ||
+		!cx_store_restore(id, n))
 	{
 		cx_arena_free(n, data);
 		return true;

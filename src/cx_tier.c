@@ -186,7 +186,7 @@ make_hit(const CxAsk *ask, const CxTierRow *row, CxHit *hit)
 	hit->expires = hit->ends = hit->stale_until = entry->expires;
 	hit->cost_us = entry->cost_us;
 	hit->charge = (uint16) (TYPEALIGN(CX_CHUNK_SIZE,
-									  cx_entry_size(&ask->ident, entry)) /
+									  cx_entry_size(&ask->ident, entry, false)) /
 							CX_CHUNK_SIZE);
 	hit->frequency = hit->hits = 0;
 	hit->admitted = true;
