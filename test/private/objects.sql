@@ -236,6 +236,12 @@ CREATE FUNCTION mx.f_nested_definer() RETURNS jsonb LANGUAGE sql STABLE SECURITY
 ALTER FUNCTION mx.f_nested_definer() OWNER TO m_alice;
 SELECT lo_from_bytea(4711, 'large');
 GRANT SELECT ON LARGE OBJECT 4711 TO m_reader;
+CREATE OPERATOR hidden.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = text_lt);
+CREATE OPERATOR CLASS hidden.o FOR TYPE text USING btree AS OPERATOR 1 hidden.<<<, OPERATOR 3 =, FUNCTION 1 bttextcmp(text, text);
+CREATE TYPE hidden.wrapped AS (v text);
+CREATE FUNCTION mx.f_hidden_wrap(text) RETURNS hidden.wrapped LANGUAGE sql IMMUTABLE AS 'SELECT ROW($1)::hidden.wrapped';
+CREATE CAST (text AS hidden.wrapped) WITH FUNCTION mx.f_hidden_wrap(text);
+CREATE FUNCTION mx.f_record() RETURNS SETOF record LANGUAGE sql STABLE AS 'SELECT ''k''::text, 1';
 REVOKE EXECUTE ON FUNCTION reverse(text), bit_xor(int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION reverse(text), bit_xor(int) TO m_reader, m_group, m_alice;
 REVOKE CONNECT ON DATABASE template1 FROM PUBLIC;
