@@ -280,12 +280,26 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, v, null);
 }
 
-/* Entries of other roles are shown to whoever may read all statistics. */
+/* Whether an entry is in the scope that the cache's setting says. */
 static bool
-may_see(const CxScanned *e)
+is_in_own_scope(const CxCache *cache, const CxScanned *e)
 {
-	return has_privs_of_role(GetUserId(), e->entry.role) ||
-		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+	const char *own;
+
+	if (cache->scoped_by == NULL)
+		return true;
+	own = GetConfigOption(cache->scoped_by, true, false);
+	return own != NULL && strlen(own) == e->entry.scope_len &&
+		memcmp(own, e->scope, e->entry.scope_len) == 0;
+}
+
+/* What is another's is shown to whoever may read all statistics. */
+static bool
+may_see(const CxCache *cache, const CxScanned *e)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		(has_privs_of_role(GetUserId(), e->entry.role) &&
+		 is_in_own_scope(cache, e));
 }
 
 static void
@@ -299,7 +313,7 @@ list_cache(ReturnSetInfo *rsinfo, const CxCache *cache, const char *pattern)
 		if (pattern && !cx_like_match(e.key, e.entry.key_len, pattern,
 									  strlen(pattern)))
 			continue;
-		if (may_see(&e))
+		if (may_see(cache, &e))
 			put_entry(rsinfo, cache, &e);
 	}
 	cx_scan_end(scan);
