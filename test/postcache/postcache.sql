@@ -36,11 +36,11 @@ RETURN cachex.fetch('summaries', 'summary', 'SELECT postcache.summary_data()');
 
 -- A post is created, changed or deleted: it and the list of its user; when it
 -- moves to another user, those of both.
-SELECT cachex.watch('postcache.post', 'posts', '{post:<id>,list}');
-SELECT cachex.watch('postcache.post', 'summaries', '{summary}', action => 'stale');
+SELECT cachex.watch('postcache.post', 'posts', '{post:<id>,list}', scope => '<user_id>');
+SELECT cachex.watch('postcache.post', 'summaries', '{summary}', action => 'stale', scope => '<user_id>');
 
 -- The author is on every list: all that the user has.
-SELECT cachex.watch('postcache.account', 'posts');
+SELECT cachex.watch('postcache.account', 'posts', scope => '<id>');
 
 -- What is created is there for its first reader.
 CREATE FUNCTION postcache.write_through() RETURNS trigger LANGUAGE plpgsql AS $$
