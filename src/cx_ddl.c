@@ -126,8 +126,9 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	note_definition(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_TRUNCATE)
 		cx_watch_table_truncated(object_id);
-	else if (class_id == TriggerRelationId &&
-			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
+	else if (class_id == TriggerRelationId && access == OAT_POST_CREATE)
+		cx_watch_trigger_created(object_id);
+	else if (class_id == TriggerRelationId && access == OAT_POST_ALTER)
 		cx_watch_trigger_changed(object_id);
 	/* a copy may have warmers, a new name may be one of cachex.databases */
 	else if (class_id == DatabaseRelationId &&

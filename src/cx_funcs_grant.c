@@ -19,6 +19,9 @@
 PG_FUNCTION_INFO_V1(cachex_grant_cache);
 PG_FUNCTION_INFO_V1(cachex_revoke_cache);
 
+static const char *const readers = "readers";
+static const char *const writers = "writers";
+
 /* The column that holds the roles with a privilege. */
 static const char *
 column_of(FunctionCallInfo fcinfo, int n)
@@ -27,9 +30,9 @@ column_of(FunctionCallInfo fcinfo, int n)
 														 NAMEDATALEN - 1));
 
 	if (strcmp(privilege, "read") == 0)
-		return "readers";
+		return readers;
 	if (strcmp(privilege, "write") == 0)
-		return "writers";
+		return writers;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized privilege \"%s\"", privilege),
@@ -46,6 +49,15 @@ role_of(FunctionCallInfo fcinfo, int n)
 	return strcmp(name, "public") == 0 ? InvalidOid : get_role_oid(name, false);
 }
 
+/* A column without roles that were dropped: another may get such a number. */
+static const char *
+those_there(const char *column)
+{
+	return psprintf("ARRAY(SELECT r FROM unnest(%s) AS r"
+					" WHERE r = 0::oid OR r IN (SELECT oid FROM pg_roles))",
+					column);
+}
+
 /*
  * Gives or takes a privilege.  To give away
  * what others have put takes all of the owner's privileges; of a built-in
@@ -57,6 +69,7 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	CxCache    *cache;
 	CxBooksArgs args = {0};
 	const char *column;
+	const char *other;
 
 	cx_args_writable(function);
 	cache = cx_args_cache(fcinfo, 0);
@@ -65,17 +78,20 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	else
 		cx_owner_require_itself(cache);
 	column = column_of(fcinfo, 2);
+	other = column == readers ? writers : readers;
 	cx_books_text(&args, cache->name);
 	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role_of(fcinfo, 1)), false);
 	if (cache->built_in)
 		cx_define_built_in(cache);
 	cx_books_run_alone(CX_DEFINITIONS,
 					   psprintf("UPDATE cachex.cache_definition"
-								" SET %s = array_%s(%s, $2::regrole)"
+								" SET %s = array_%s(%s, $2::regrole), %s = %s"
 								" WHERE name = $1"
 								" AND ($2 = ANY (%s::oid[])) IS %s",
-								column, give ? "append" : "remove", column,
-								column, give ? "FALSE" : "TRUE"), &args);
+								column, give ? "append" : "remove",
+								those_there(column), other,
+								those_there(other), column,
+								give ? "FALSE" : "TRUE"), &args);
 }
 
 /* grant_cache(name, grantee, privilege) */

@@ -1,0 +1,14 @@
+/*
+ * cx_sight.h
+ *	  What the views show of caches, and to whom.
+ */
+#ifndef CX_SIGHT_H
+#define CX_SIGHT_H
+
+#include "cx_catalog.h"
+
+extern bool cx_sight_cache(CxCache *cache);
+extern bool cx_sight_all_entries(const CxCache *cache);
+extern bool cx_sight_entry(Oid role);
+
+#endif							/* CX_SIGHT_H */
