@@ -60,7 +60,7 @@ CREATE TABLE cachex.stored_entry (
 	typhash bigint NOT NULL,
 	loader bigint,
 	reads bytea,
-	roles bigint,
+	roles bigint NOT NULL,
 	created timestamptz NOT NULL,
 	expires timestamptz NOT NULL,
 	stale_ms integer NOT NULL,
@@ -615,6 +615,34 @@ ALTER TABLE cachex.warmer_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.warmer_request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job_request ENABLE ROW LEVEL SECURITY;
+
+-- Privileges on what this has made are as it says, whatever the default ones
+-- are: who can put a trigger on a table here would become its owner.
+DO $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN
+		SELECT DISTINCT c.oid::regclass AS name, a.grantee
+		FROM pg_class c, aclexplode(c.relacl) a
+		WHERE c.relnamespace = 'cachex'::regnamespace AND c.relkind <> 'c'
+			AND a.grantee <> c.relowner
+			AND NOT (c.relkind = 'v' AND a.grantee = 0)
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM %s', given.name,
+			CASE given.grantee WHEN 0 THEN 'PUBLIC'
+				ELSE given.grantee::regrole::text END);
+	END LOOP;
+	FOR given IN
+		SELECT DISTINCT a.grantee
+		FROM pg_namespace n, aclexplode(n.nspacl) a
+		WHERE n.nspname = 'cachex' AND a.grantee NOT IN (0, n.nspowner)
+	LOOP
+		EXECUTE format('REVOKE ALL ON SCHEMA cachex FROM %s',
+			given.grantee::regrole);
+	END LOOP;
+END $$;
+REVOKE CREATE ON SCHEMA cachex FROM PUBLIC;
 
 -- What can hurt others, and does not check that itself, is not everybody's:
 -- tags are those of all caches.  What nobody has to call is nobody's.

@@ -50,9 +50,11 @@
 #if PG_VERSION_NUM < 160000
 typedef RangeTblEntry CxCompatPermission;
 #define cx_compat_permissions(stmt) ((stmt)->rtable)
+#define cx_compat_query_permissions(query) ((query)->rtable)
 #else
 typedef RTEPermissionInfo CxCompatPermission;
 #define cx_compat_permissions(stmt) ((stmt)->permInfos)
+#define cx_compat_query_permissions(query) ((query)->rteperminfos)
 #endif
 
 #if PG_VERSION_NUM < 160000

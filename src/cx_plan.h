@@ -8,15 +8,8 @@
 #include "executor/spi.h"
 #include "utils/array.h"
 
+#include "cx_parse.h"
 #include "cx_rows.h"
-
-/* What the text is, and which parameters have a type of their own. */
-typedef enum CxPlanKind
-{
-	CX_PLAN_QUERY,				/* a SELECT; no parameter is fixed */
-	CX_PLAN_KEYS,				/* a SELECT; $1 is text[] */
-	CX_PLAN_EXPRESSION			/* a scalar expression; $1 is jsonb */
-} CxPlanKind;
 
 typedef struct CxPlan CxPlan;
 

@@ -25,8 +25,10 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_namespace_d.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
@@ -42,6 +44,7 @@
 #include "utils/syscache.h"
 
 #include "cx_candidates.h"
+#include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_share.h"
@@ -115,6 +118,16 @@ has_telling_word(const char *text)
 	return false;
 }
 
+/* Whether not everybody may look at a setting, or it is not known which. */
+static bool
+is_protected_setting(const char *name)
+{
+	struct config_generic *setting = name ? cx_compat_find_setting(name) : NULL;
+
+	return name == NULL ||
+		(setting != NULL && (setting->flags & GUC_SUPERUSER_ONLY) != 0);
+}
+
 static void
 reach(Walk *walk, Oid function)
 {
@@ -139,7 +152,7 @@ read_text(Walk *walk, const char *source)
 		if (m->kind == CX_MENTION_CALL || m->kind == CX_MENTION_COLUMN ||
 			m->kind == CX_MENTION_OPERATOR)
 			walk->reached = cx_candidates_any(walk->reached, m);
-		else if (m->kind != CX_MENTION_SETTING)
+		else if (m->kind != CX_MENTION_SETTING || is_protected_setting(m->name))
 			walk->sharing.personal = true;
 	}
 }
@@ -373,6 +386,66 @@ cx_share_function(Oid function, CxSharing *sharing)
 
 /* ---- expressions ---- */
 
+/* Whether a node is a call of current_setting for such a setting. */
+static bool
+reads_protected_setting(const Node *node)
+{
+	const FuncExpr *call = (const FuncExpr *) node;
+	const Const *name;
+
+	if (!IsA(node, FuncExpr) ||
+		(call->funcid != F_CURRENT_SETTING_TEXT &&
+		 call->funcid != F_CURRENT_SETTING_TEXT_BOOL))
+		return false;
+	name = linitial(call->args);
+	return !IsA(name, Const) || name->constisnull ||
+		is_protected_setting(TextDatumGetCString(name->constvalue));
+}
+
+/* A constant that was looked up by the name of an object. */
+static void
+share_object(const Const *node, CxSharing *sharing)
+{
+	Oid			object;
+
+	if (node->constisnull)
+		return;
+	switch (node->consttype)
+	{
+		case REGCLASSOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_rel_namespace(object));
+			break;
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_func_namespace(object));
+			break;
+		case REGTYPEOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGCOLLATIONOID:
+			if (DatumGetObjectId(node->constvalue) >= FirstNormalObjectId)
+				sharing->personal = true;
+			break;
+		case REGCLASSARRAYOID:
+		case REGPROCARRAYOID:
+		case REGPROCEDUREARRAYOID:
+		case REGTYPEARRAYOID:
+		case REGOPERARRAYOID:
+		case REGOPERATORARRAYOID:
+		case REGCONFIGARRAYOID:
+		case REGDICTIONARYARRAYOID:
+		case REGCOLLATIONARRAYOID:
+			sharing->personal = true;
+			break;
+		default:
+			break;
+	}
+}
+
 static bool
 share_function_cb(Oid function, void *context)
 {
@@ -384,22 +457,78 @@ share_function_cb(Oid function, void *context)
 	return false;
 }
 
-/* The type that a node names, where it does. */
-static Oid
-named_type(const Node *node)
+/* The schema of a type, an operator, a collation that may have been named. */
+static void
+add_schema_of(CxSharing *sharing, int cache, Oid object)
 {
+	HeapTuple	tuple;
+
+	if (object < FirstNormalObjectId)
+		return;
+	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	add_schema(sharing,
+			   cache == TYPEOID
+			   ? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
+			   : cache == OPEROID
+			   ? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
+			   : ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
+	ReleaseSysCache(tuple);
+}
+
+/* The schemas of what a node names, or may have named. */
+static void
+share_names(Node *node, CxSharing *sharing)
+{
+	ListCell   *lc;
+
 	switch (nodeTag(node))
 	{
 		case T_Const:
+			share_object((const Const *) node, sharing);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
+				add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
 		case T_CoerceViaIO:
 		case T_RelabelType:
 		case T_CoerceToDomain:
 		case T_ArrayCoerceExpr:
 		case T_ConvertRowtypeExpr:
 		case T_RowExpr:
-			return exprType(node);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
+			break;
+		case T_ScalarArrayOpExpr:
+			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
+			break;
+		case T_RowCompareExpr:
+			foreach(lc, ((RowCompareExpr *) node)->opnos)
+				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
+			break;
+		case T_CollateExpr:
+			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
+			break;
+		case T_SortGroupClause:
+			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
+			break;
+		case T_RangeTblFunction:
+			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
+		case T_TableFunc:
+			foreach(lc, ((TableFunc *) node)->coltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
 		default:
-			return InvalidOid;
+			break;
 	}
 }
 
@@ -407,20 +536,27 @@ named_type(const Node *node)
 void
 cx_share_node(Node *node, CxSharing *sharing)
 {
-	Oid			type = named_type(node);
-
-	if (is_user(node))
+	if (is_user(node) || reads_protected_setting(node))
 		sharing->personal = true;
 	(void) check_functions_in_node(node, share_function_cb, sharing);
-	if (type >= FirstNormalObjectId)
-	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	share_names(node, sharing);
+}
 
-		if (HeapTupleIsValid(tuple))
-		{
-			add_schema(sharing, ((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-			ReleaseSysCache(tuple);
-		}
+/*
+ * The schemas of the tables that the query names itself: the planner may find
+ * that it needs some of them not at all.
+ */
+static void
+share_tables(Query *query, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	foreach(lc, cx_compat_query_permissions(query))
+	{
+		const CxCompatPermission *p = lfirst(lc);
+
+		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
+			add_schema(sharing, get_rel_namespace(p->relid));
 	}
 }
 
@@ -430,7 +566,11 @@ share_walker(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, share_walker, context, 0);
+	{
+		share_tables((Query *) node, context);
+		return query_tree_walker((Query *) node, share_walker, context,
+								 QTW_EXAMINE_SORTGROUP);
+	}
 	cx_share_node(node, context);
 	return expression_tree_walker(node, share_walker, context);
 }
@@ -442,5 +582,5 @@ cx_share_queries(List *queries, CxSharing *sharing)
 	ListCell   *lc;
 
 	foreach(lc, queries)
-		(void) query_tree_walker(lfirst_node(Query, lc), share_walker, sharing, 0);
+		(void) share_walker(lfirst(lc), sharing);
 }
