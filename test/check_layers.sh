@@ -21,14 +21,14 @@ cx_scopes
 cx_policy cx_reads cx_candidates cx_sound
 cx_store cx_catalog
 cx_trigger cx_overtake cx_make cx_scan cx_check cx_functions cx_validate cx_warmth cx_tier_table cx_owner cx_grants
-cx_share
+cx_share cx_sight
 cx_access
 cx_cache cx_judge cx_snapshot_save cx_tier_insert
 cx_tier_write
 cx_tier
 cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
-cx_args cx_sight cx_keylock cx_read cx_xact cx_template cx_books cx_step
+cx_args cx_keylock cx_read cx_xact cx_template cx_books cx_step
 cx_put cx_roster cx_define
 cx_fetch cx_watch_bare cx_launcher cx_tier_visit
 cx_parcel
