@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -18,6 +19,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
@@ -242,9 +244,33 @@ changes_database(Node *command)
 }
 
 /*
- * Whether somebody may no longer be able to call a function, or to find it,
- * after a command.  No message tells that from a function that is new, which
- * does not concern ttl caches.
+ * Whether a GRANT or REVOKE on relations names one of the server's own: entries
+ * do not depend on those.
+ */
+static bool
+names_catalog(GrantStmt *command)
+{
+	ListCell   *lc;
+
+	if (command->targtype == ACL_TARGET_DEFAULTS)
+		return false;
+	foreach(lc, command->objects)
+	{
+		Oid			object = command->targtype == ACL_TARGET_OBJECT
+		? RangeVarGetRelid(lfirst_node(RangeVar, lc), NoLock, true)
+		: get_namespace_oid(strVal(lfirst(lc)), true);
+
+		if (OidIsValid(object) && object < FirstNormalObjectId &&
+			object != PG_PUBLIC_NAMESPACE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether somebody may no longer be able to call a function, or to find it, or
+ * to read a catalog, after a command.  No message tells that from a function
+ * that is new, which does not concern ttl caches.
  */
 static bool
 changes_callers(Node *command)
@@ -259,6 +285,9 @@ changes_callers(Node *command)
 			return true;
 		case T_GrantStmt:
 			type = castNode(GrantStmt, command)->objtype;
+			if (type == OBJECT_TABLE &&
+				names_catalog(castNode(GrantStmt, command)))
+				return true;
 			break;
 		case T_AlterOwnerStmt:
 			type = castNode(AlterOwnerStmt, command)->objectType;
