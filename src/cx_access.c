@@ -42,7 +42,7 @@
 #define KIND_FUNCTION	2
 #define KIND_SCHEMA		3
 
-/* Begins to write down what a role's loader needs. */
+/* Begins to write down what is needed; filler may be nobody. */
 void
 cx_access_begin(CxAccess *access, Oid filler)
 {
@@ -145,6 +145,16 @@ has_row_security(Oid rel)
 	return result;
 }
 
+/* What a view calls, which is checked for whoever reads it. */
+static void
+add_view(CxAccess *access, Oid view)
+{
+	CxSharing	sharing = {false};
+
+	cx_share_view(view, &sharing);
+	cx_access_add_sharing(access, &sharing);
+}
+
 /*
  * The relations of a plan: which of them are checked for the one who runs it,
  * and whether any has row security, be it that it does not apply to him.
@@ -162,6 +172,9 @@ cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt)
 
 		if (OidIsValid(rte->relid) && has_row_security(rte->relid))
 			access->closed = true;
+		if (OidIsValid(rte->relid) &&
+			get_rel_relkind(rte->relid) == RELKIND_VIEW)
+			add_view(access, rte->relid);
 	}
 	foreach(lc, cx_compat_permissions(stmt))
 	{

@@ -31,6 +31,7 @@
 #include "cx_names.h"
 #include "cx_plan.h"
 #include "cx_reads.h"
+#include "cx_settings.h"
 #include "cx_watched.h"
 
 struct CxCollector
@@ -74,6 +75,8 @@ add_setting(CxCollector *c, const char *name)
 	MemoryContext old;
 	ListCell   *lc;
 
+	if (c->access && cx_settings_guarded(name))
+		c->access->closed = true;
 	foreach(lc, c->settings)
 	{
 		if (strcmp(lfirst(lc), name) == 0)
@@ -151,12 +154,15 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 	take_relations(c, desc->plannedstmt);
 	foreach(lc, judgement->settings)
 		add_setting(c, lfirst(lc));
-	/* what another role does in a function is the same for everybody */
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
 		cx_access_add_sharing(c->access, &judgement->sharing);
 	}
+
+	/* another role does the same for everybody, unless he asks the session */
+	else if (c->access && judgement->refusal != CX_NOT_REFUSED)
+		c->access->closed = true;
 	if (!c->exact)
 		return;
 	if (judgement->refusal != CX_NOT_REFUSED)
@@ -284,6 +290,21 @@ cx_collect_is_active(void)
 }
 
 /*
+ * Begins to write down what others need: nothing will do where names mean
+ * something of this session's own.
+ */
+static void
+begin_access(CxCollector *c)
+{
+	CxSharing	sharing = {false};
+
+	cx_access_begin(c->access, c->user);
+	cx_share_json(&sharing);
+	if (sharing.personal || cx_names_hidden())
+		c->access->closed = true;
+}
+
+/*
  * Begins to collect; exact says that the result must depend on nothing
  * unknown, shared that other roles may be served it.  A snapshot is active.
  * To be ended in any case.
@@ -303,7 +324,7 @@ cx_collect_begin(bool exact, bool shared)
 	if (shared)
 	{
 		c->access = MemoryContextAlloc(context, sizeof(CxAccess));
-		cx_access_begin(c->access, c->user);
+		begin_access(c);
 	}
 	c->temporary_runs = cx_names_temporary_runs;
 	c->snapshot.xmin = snapshot->xmin;

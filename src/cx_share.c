@@ -22,9 +22,11 @@
 #include <ctype.h>
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_namespace_d.h"
 #include "catalog/pg_proc.h"
@@ -33,12 +35,15 @@
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "cx_candidates.h"
@@ -251,6 +256,37 @@ is_user_function(const FormData_pg_proc *form)
 		 strcmp(NameStr(form->proname), "getpgusername") == 0);
 }
 
+/*
+ * Whether a function sets who runs it, which not everybody may; what its
+ * queries need is checked for another role then.
+ */
+static bool
+sets_user(HeapTuple proc)
+{
+	static const char *const names[] = {"role=", "session_authorization="};
+	bool		isnull;
+	Datum		config = SysCacheGetAttr(PROCOID, proc,
+										 Anum_pg_proc_proconfig, &isnull);
+	Datum	   *elements;
+	int			n;
+
+	if (isnull)
+		return false;
+	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+	{
+		const char *setting = TextDatumGetCString(elements[i]);
+
+		for (int j = 0; j < (int) lengthof(names); j++)
+		{
+			if (pg_strncasecmp(setting, names[j], strlen(names[j])) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static void
 ask(Walk *walk, Oid function)
 {
@@ -264,7 +300,7 @@ ask(Walk *walk, Oid function)
 		return;
 	}
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	if (is_user_function(form) ||
+	if (is_user_function(form) || sets_user(tuple) ||
 		cx_functions_judge(function, &use) != CX_FUNCTION_OK)
 		walk->sharing.personal = true;
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
@@ -322,7 +358,7 @@ reset_memo(void)
 	memo_valid = true;
 }
 
-/* Makes an answer, and keeps it. */
+/* Makes an answer, and keeps it; InvalidOid: see cx_share_json. */
 static Answer *
 make_answer(Oid function)
 {
@@ -333,7 +369,10 @@ make_answer(Oid function)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
 
-	reach(&walk, function);
+	if (OidIsValid(function))
+		reach(&walk, function);
+	else
+		walk.reached = cx_candidates_json(walk.reached);
 	for (int i = 0; i < list_length(walk.reached); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -350,6 +389,27 @@ make_answer(Oid function)
 	return answer;
 }
 
+static const Answer *
+find_answer(Oid function)
+{
+	const Answer *answer;
+
+	if (!memo_valid)
+		reset_memo();
+	answer = hash_search(memo, &function, HASH_FIND, NULL);
+	return answer ? answer : make_answer(function);
+}
+
+/*
+ * Adds what making json of any value may mean.  The server calls casts to json
+ * for that wherever it meets their types, and checks no privilege.
+ */
+void
+cx_share_json(CxSharing *sharing)
+{
+	sharing->personal |= find_answer(InvalidOid)->sharing.personal;
+}
+
 /*
  * Adds what a call of a function means; lists grow in the current memory
  * context.  Raises what reading catalogs can raise.
@@ -357,13 +417,8 @@ make_answer(Oid function)
 void
 cx_share_function(Oid function, CxSharing *sharing)
 {
-	Answer	   *answer;
+	const Answer *answer = find_answer(function);
 
-	if (!memo_valid)
-		reset_memo();
-	answer = hash_search(memo, &function, HASH_FIND, NULL);
-	if (answer == NULL)
-		answer = make_answer(function);
 	sharing->personal |= answer->sharing.personal;
 	sharing->functions = list_concat_unique_oid(sharing->functions,
 												answer->sharing.functions);
@@ -443,4 +498,18 @@ cx_share_queries(List *queries, CxSharing *sharing)
 
 	foreach(lc, queries)
 		(void) query_tree_walker(lfirst_node(Query, lc), share_walker, sharing, 0);
+}
+
+/*
+ * The same for a view, which has been read and is locked: a plan may not show
+ * any more what its query calls.
+ */
+void
+cx_share_view(Oid view, CxSharing *sharing)
+{
+	Relation	rel = relation_open(view, AccessShareLock);
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+		(void) query_tree_walker(get_view_query(rel), share_walker, sharing, 0);
+	relation_close(rel, AccessShareLock);
 }
