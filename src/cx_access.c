@@ -24,15 +24,18 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "cx_access.h"
@@ -145,14 +148,20 @@ has_row_security(Oid rel)
 	return result;
 }
 
-/* What a view calls, which is checked for whoever reads it. */
+/*
+ * What a view calls, which is checked for whoever reads it: the plan may not
+ * show it any more.  It is locked for the plan.
+ */
 static void
 add_view(CxAccess *access, Oid view)
 {
+	Relation	rel = relation_open(view, AccessShareLock);
 	CxSharing	sharing = {false};
 
-	cx_share_view(view, &sharing);
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+		cx_share_queries(list_make1(get_view_query(rel)), &sharing);
 	cx_access_add_sharing(access, &sharing);
+	relation_close(rel, AccessShareLock);
 }
 
 /*

@@ -31,7 +31,6 @@
 #include "cx_names.h"
 #include "cx_plan.h"
 #include "cx_reads.h"
-#include "cx_settings.h"
 #include "cx_watched.h"
 
 struct CxCollector
@@ -75,8 +74,6 @@ add_setting(CxCollector *c, const char *name)
 	MemoryContext old;
 	ListCell   *lc;
 
-	if (c->access && cx_settings_guarded(name))
-		c->access->closed = true;
 	foreach(lc, c->settings)
 	{
 		if (strcmp(lfirst(lc), name) == 0)
@@ -299,7 +296,7 @@ begin_access(CxCollector *c)
 	CxSharing	sharing = {false};
 
 	cx_access_begin(c->access, c->user);
-	cx_share_json(&sharing);
+	cx_share_function(InvalidOid, &sharing);
 	if (sharing.personal || cx_names_hidden())
 		c->access->closed = true;
 }

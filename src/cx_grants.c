@@ -39,7 +39,7 @@ cx_grants_find(CxCache *cache)
 		CacheRegisterSyscacheCallback(AUTHOID, roles_changed_cb, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed_cb,
 									  (Datum) 0);
-		/* who owns the database is a member of pg_database_owner */
+		/* the owner of the database is a member of pg_database_owner */
 		CacheRegisterSyscacheCallback(DATABASEOID, roles_changed_cb,
 									  (Datum) 0);
 		registered = true;

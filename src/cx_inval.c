@@ -261,7 +261,9 @@ counts(Oid rel)
 		(form->relkind == RELKIND_RELATION ||
 		 form->relkind == RELKIND_PARTITIONED_TABLE ||
 		 form->relkind == RELKIND_VIEW ||
-		 form->relkind == RELKIND_MATVIEW);
+		 form->relkind == RELKIND_MATVIEW ||
+		 form->relkind == RELKIND_FOREIGN_TABLE ||
+		 form->relkind == RELKIND_SEQUENCE);
 	ReleaseSysCache(tuple);
 	return result;
 }

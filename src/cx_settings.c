@@ -286,15 +286,6 @@ cx_settings_counts(const char *name)
 	return setting == NULL || (setting->flags & GUC_CUSTOM_PLACEHOLDER) != 0;
 }
 
-/* Whether not everybody may read a setting. */
-bool
-cx_settings_guarded(const char *name)
-{
-	struct config_generic *setting = cx_compat_find_setting(name);
-
-	return setting != NULL && (setting->flags & GUC_SUPERUSER_ONLY) != 0;
-}
-
 /*
  * Sets what cx_settings_write has written, until AtEOXact_GUC ends the nest
  * level.  The settings of applications are set with no more rights than the

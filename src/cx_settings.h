@@ -14,7 +14,6 @@ extern void cx_settings_append(StringInfo out, const char *name,
 							   const char *value);
 extern void cx_settings_write(StringInfo out);
 extern bool cx_settings_counts(const char *name);
-extern bool cx_settings_guarded(const char *name);
 extern void cx_settings_apply(const char *settings, Size len);
 extern int	cx_settings_placeholders(void);
 extern bool cx_settings_cover(const char *settings, Size len);

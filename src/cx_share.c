@@ -22,31 +22,29 @@
 #include <ctype.h>
 
 #include "access/htup_details.h"
-#include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_namespace_d.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
-#include "rewrite/rewriteHandler.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "cx_candidates.h"
+#include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_share.h"
@@ -120,6 +118,16 @@ has_telling_word(const char *text)
 	return false;
 }
 
+/* Whether not everybody may look at a setting, or it is not known which. */
+static bool
+is_protected_setting(const char *name)
+{
+	struct config_generic *setting = name ? cx_compat_find_setting(name) : NULL;
+
+	return name == NULL ||
+		(setting != NULL && (setting->flags & GUC_SUPERUSER_ONLY) != 0);
+}
+
 static void
 reach(Walk *walk, Oid function)
 {
@@ -144,7 +152,7 @@ read_text(Walk *walk, const char *source)
 		if (m->kind == CX_MENTION_CALL || m->kind == CX_MENTION_COLUMN ||
 			m->kind == CX_MENTION_OPERATOR)
 			walk->reached = cx_candidates_any(walk->reached, m);
-		else if (m->kind != CX_MENTION_SETTING)
+		else if (m->kind != CX_MENTION_SETTING || is_protected_setting(m->name))
 			walk->sharing.personal = true;
 	}
 }
@@ -256,35 +264,12 @@ is_user_function(const FormData_pg_proc *form)
 		 strcmp(NameStr(form->proname), "getpgusername") == 0);
 }
 
-/*
- * Whether a function sets who runs it, which not everybody may; what its
- * queries need is checked for another role then.
- */
+/* Whether a function sets who runs it, which not everybody may. */
 static bool
 sets_user(HeapTuple proc)
 {
-	static const char *const names[] = {"role=", "session_authorization="};
-	bool		isnull;
-	Datum		config = SysCacheGetAttr(PROCOID, proc,
-										 Anum_pg_proc_proconfig, &isnull);
-	Datum	   *elements;
-	int			n;
-
-	if (isnull)
-		return false;
-	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, NULL, &n);
-	for (int i = 0; i < n; i++)
-	{
-		const char *setting = TextDatumGetCString(elements[i]);
-
-		for (int j = 0; j < (int) lengthof(names); j++)
-		{
-			if (pg_strncasecmp(setting, names[j], strlen(names[j])) == 0)
-				return true;
-		}
-	}
-	return false;
+	return cx_functions_sets(proc, "role=") ||
+		cx_functions_sets(proc, "session_authorization=");
 }
 
 static void
@@ -358,7 +343,7 @@ reset_memo(void)
 	memo_valid = true;
 }
 
-/* Makes an answer, and keeps it; InvalidOid: see cx_share_json. */
+/* Makes an answer, and keeps it. */
 static Answer *
 make_answer(Oid function)
 {
@@ -389,36 +374,21 @@ make_answer(Oid function)
 	return answer;
 }
 
-static const Answer *
-find_answer(Oid function)
-{
-	const Answer *answer;
-
-	if (!memo_valid)
-		reset_memo();
-	answer = hash_search(memo, &function, HASH_FIND, NULL);
-	return answer ? answer : make_answer(function);
-}
-
-/*
- * Adds what making json of any value may mean.  The server calls casts to json
- * for that wherever it meets their types, and checks no privilege.
- */
-void
-cx_share_json(CxSharing *sharing)
-{
-	sharing->personal |= find_answer(InvalidOid)->sharing.personal;
-}
-
 /*
  * Adds what a call of a function means; lists grow in the current memory
- * context.  Raises what reading catalogs can raise.
+ * context.  InvalidOid: what the server may call to make json of any value,
+ * without checks.  Raises what reading catalogs can raise.
  */
 void
 cx_share_function(Oid function, CxSharing *sharing)
 {
-	const Answer *answer = find_answer(function);
+	Answer	   *answer;
 
+	if (!memo_valid)
+		reset_memo();
+	answer = hash_search(memo, &function, HASH_FIND, NULL);
+	if (answer == NULL)
+		answer = make_answer(function);
 	sharing->personal |= answer->sharing.personal;
 	sharing->functions = list_concat_unique_oid(sharing->functions,
 												answer->sharing.functions);
@@ -427,6 +397,66 @@ cx_share_function(Oid function, CxSharing *sharing)
 }
 
 /* ---- expressions ---- */
+
+/* Whether a node is a call of current_setting for such a setting. */
+static bool
+reads_protected_setting(const Node *node)
+{
+	const FuncExpr *call = (const FuncExpr *) node;
+	const Const *name;
+
+	if (!IsA(node, FuncExpr) ||
+		(call->funcid != F_CURRENT_SETTING_TEXT &&
+		 call->funcid != F_CURRENT_SETTING_TEXT_BOOL))
+		return false;
+	name = linitial(call->args);
+	return !IsA(name, Const) || name->constisnull ||
+		is_protected_setting(TextDatumGetCString(name->constvalue));
+}
+
+/* A constant that was looked up by the name of an object. */
+static void
+share_object(const Const *node, CxSharing *sharing)
+{
+	Oid			object;
+
+	if (node->constisnull)
+		return;
+	switch (node->consttype)
+	{
+		case REGCLASSOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_rel_namespace(object));
+			break;
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_func_namespace(object));
+			break;
+		case REGTYPEOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGCOLLATIONOID:
+			if (DatumGetObjectId(node->constvalue) >= FirstNormalObjectId)
+				sharing->personal = true;
+			break;
+		case REGCLASSARRAYOID:
+		case REGPROCARRAYOID:
+		case REGPROCEDUREARRAYOID:
+		case REGTYPEARRAYOID:
+		case REGOPERARRAYOID:
+		case REGOPERATORARRAYOID:
+		case REGCONFIGARRAYOID:
+		case REGDICTIONARYARRAYOID:
+		case REGCOLLATIONARRAYOID:
+			sharing->personal = true;
+			break;
+		default:
+			break;
+	}
+}
 
 static bool
 share_function_cb(Oid function, void *context)
@@ -439,22 +469,78 @@ share_function_cb(Oid function, void *context)
 	return false;
 }
 
-/* The type that a node names, where it does. */
-static Oid
-named_type(const Node *node)
+/* The schema of a type, an operator, a collation that may have been named. */
+static void
+add_schema_of(CxSharing *sharing, int cache, Oid object)
 {
+	HeapTuple	tuple;
+
+	if (object < FirstNormalObjectId)
+		return;
+	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	add_schema(sharing,
+			   cache == TYPEOID
+			   ? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
+			   : cache == OPEROID
+			   ? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
+			   : ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
+	ReleaseSysCache(tuple);
+}
+
+/* The schemas of what a node names, or may have named. */
+static void
+share_names(Node *node, CxSharing *sharing)
+{
+	ListCell   *lc;
+
 	switch (nodeTag(node))
 	{
 		case T_Const:
+			share_object((const Const *) node, sharing);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
+				add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
 		case T_CoerceViaIO:
 		case T_RelabelType:
 		case T_CoerceToDomain:
 		case T_ArrayCoerceExpr:
 		case T_ConvertRowtypeExpr:
 		case T_RowExpr:
-			return exprType(node);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
+			break;
+		case T_ScalarArrayOpExpr:
+			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
+			break;
+		case T_RowCompareExpr:
+			foreach(lc, ((RowCompareExpr *) node)->opnos)
+				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
+			break;
+		case T_CollateExpr:
+			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
+			break;
+		case T_SortGroupClause:
+			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
+			break;
+		case T_RangeTblFunction:
+			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
+		case T_TableFunc:
+			foreach(lc, ((TableFunc *) node)->coltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
 		default:
-			return InvalidOid;
+			break;
 	}
 }
 
@@ -462,20 +548,27 @@ named_type(const Node *node)
 void
 cx_share_node(Node *node, CxSharing *sharing)
 {
-	Oid			type = named_type(node);
-
-	if (is_user(node))
+	if (is_user(node) || reads_protected_setting(node))
 		sharing->personal = true;
 	(void) check_functions_in_node(node, share_function_cb, sharing);
-	if (type >= FirstNormalObjectId)
-	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	share_names(node, sharing);
+}
 
-		if (HeapTupleIsValid(tuple))
-		{
-			add_schema(sharing, ((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-			ReleaseSysCache(tuple);
-		}
+/*
+ * The schemas of the tables that the query names itself: the planner may find
+ * that it needs some of them not at all.
+ */
+static void
+share_tables(Query *query, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	foreach(lc, cx_compat_query_permissions(query))
+	{
+		const CxCompatPermission *p = lfirst(lc);
+
+		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
+			add_schema(sharing, get_rel_namespace(p->relid));
 	}
 }
 
@@ -485,7 +578,11 @@ share_walker(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, share_walker, context, 0);
+	{
+		share_tables((Query *) node, context);
+		return query_tree_walker((Query *) node, share_walker, context,
+								 QTW_EXAMINE_SORTGROUP);
+	}
 	cx_share_node(node, context);
 	return expression_tree_walker(node, share_walker, context);
 }
@@ -497,19 +594,5 @@ cx_share_queries(List *queries, CxSharing *sharing)
 	ListCell   *lc;
 
 	foreach(lc, queries)
-		(void) query_tree_walker(lfirst_node(Query, lc), share_walker, sharing, 0);
-}
-
-/*
- * The same for a view, which has been read and is locked: a plan may not show
- * any more what its query calls.
- */
-void
-cx_share_view(Oid view, CxSharing *sharing)
-{
-	Relation	rel = relation_open(view, AccessShareLock);
-
-	if (rel->rd_rel->relkind == RELKIND_VIEW)
-		(void) query_tree_walker(get_view_query(rel), share_walker, sharing, 0);
-	relation_close(rel, AccessShareLock);
+		(void) share_walker(lfirst(lc), sharing);
 }

@@ -192,6 +192,7 @@ identify(CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 				names + entry.scope_len, entry.key_len,
 				(entry.flags & CX_ENTRY_SCOPE) ? names : NULL,
 				entry.scope_len);
+	cx_registry_note_role(entry.role);
 	*id = ident.id;
 	if (entry.has_link)
 	{
