@@ -24,6 +24,7 @@
 #include "cx_boot.h"
 #include "cx_bug.h"
 #include "cx_deps.h"
+#include "cx_key.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
 
