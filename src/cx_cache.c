@@ -236,6 +236,15 @@ serve(const CxAsk *ask, CxHit *hit, CxStatus status)
 	return status;
 }
 
+/* Whether others have changed what was loaded when a generation was drawn. */
+static bool
+others_moved(const CxAsk *ask, uint64 gen, const CxHit *hit)
+{
+	return !all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
+		cx_cache_moved_since(ask, gen, hit->entry.ntags, hit->tag_id,
+							 &hit->reads);
+}
+
 /* What the transaction itself has staged under this identity. */
 static CxStatus
 lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
@@ -250,7 +259,8 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 	if (has_expired(ask, hit->expires) ||
 		cx_reads_own(&hit->reads) ||
 		cx_reads_moved_since(&hit->reads, hit->gen) ||
-		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id))
+		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
+		(op->u.write.loaded && others_moved(ask, op->u.write.check_gen, hit)))
 	{
 		cx_store_release(hit);
 		return CX_MISS;
