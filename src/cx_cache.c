@@ -135,7 +135,7 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 	const CxIdent *ident = &ask->ident;
 
 	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
-		cx_gens_floor() > gen ||
+		cx_gens_floor(ident->key_id) > gen ||
 		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
 		return true;
 	if (ident->has_scope &&
@@ -387,7 +387,7 @@ may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 	if (allowed <= 0 || !fresh_reads ||
 		!cx_deps_admits(&ask->view, cleared) ||
 		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
-		cx_gens_floor() > hit->gen ||
+		cx_gens_floor(ask->ident.key_id) > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
 		(cx_pending_any &&
 		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))

@@ -114,5 +114,6 @@ extern void cx_cache_cut(uint32 n);
 /* Background: cx_reclaim.c */
 extern bool cx_cache_sweep(TimestampTz now);
 extern TimestampTz cx_cache_next_due(void);
+extern void cx_cache_role_created(Oid role);
 
 #endif							/* CX_CACHE_H */

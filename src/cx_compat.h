@@ -32,11 +32,18 @@
 #define cx_compat_owns_database(db, role) pg_database_ownercheck(db, role)
 #define cx_compat_may_create(db, role) \
 	(pg_database_aclcheck(db, role, ACL_CREATE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_owns_table(rel, role) pg_class_ownercheck(rel, role)
 #else
 #define cx_compat_owns_database(db, role) \
 	object_ownercheck(DatabaseRelationId, db, role)
 #define cx_compat_may_create(db, role) \
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_owns_table(rel, role) \
+	object_ownercheck(RelationRelationId, rel, role)
 #endif
 
 /* What of a plan's relations is checked: in the range table itself until 15. */

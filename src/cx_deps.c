@@ -112,7 +112,7 @@ static inline Line *
 line_of(uint64 id)
 {
 	return &deps->lines[(id % PARTITIONS) * deps->nlines +
-						(id / PARTITIONS) % deps->nlines];
+						cx_key_place(id, id / PARTITIONS, deps->nlines)];
 }
 
 /*
@@ -280,7 +280,7 @@ settle_prepared(const CxView *view, CxDep dep, uint64 late)
 		line->floor_xid = Max(line->floor_xid, line->over_prepared);
 		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
 		line->over_prepared = 0;
-		cx_gens_raise_floor();
+		cx_gens_raise_floor(dep.id);
 		pg_atomic_fetch_sub_u32(&deps->prepared, 1);
 	}
 	LWLockRelease(lock_of(dep.id));

@@ -17,6 +17,7 @@ int			cx_guc_warmer_timeout = 60000;
 int			cx_guc_refresh_timeout = 60000;
 int			cx_guc_retry_pause = 5000;
 int			cx_guc_job_retention = 86400;
+int			cx_guc_max_jobs = 10000;
 char	   *cx_guc_databases = NULL;
 bool		cx_guc_enabled = true;
 double		cx_guc_ttl_factor = 1.0;
@@ -62,6 +63,10 @@ define_reloadable(void)
 							"How long jobs that have ended are shown.",
 							NULL, &cx_guc_job_retention, 86400, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.max_jobs",
+							"Jobs that one role can have waiting in a database.",
+							NULL, &cx_guc_max_jobs, 10000, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("cachex.databases",
 							   "Databases that background workers visit, separated by commas.",
 							   "* means every database.",

@@ -506,25 +506,23 @@ cx_policy_drain(int cache, CxVictims *victims)
 CxScopeRoom
 cx_policy_grow_scopes(void)
 {
-	CxScopeRoom room = CX_SCOPE_ROOM;
-	uint32		granule;
-
 	/* without the lock: who sees what was is asked again, or goes on slowly */
-	if (!cx_scopes_wants())
-		return room;
-	granule = cx_arena_alloc_granule();
-	LWLockAcquire(policy->lock, LW_EXCLUSIVE);
-	if (granule != CX_NONE && cx_scopes_wants())
+	while (cx_scopes_wants())
 	{
-		cx_scopes_give(granule);
-		granule = CX_NONE;
+		uint32		granule = cx_arena_alloc_granule();
+		bool		wanted;
+
+		if (granule == CX_NONE)
+			return cx_scopes_is_ready() ? CX_SCOPE_TIGHT : CX_SCOPE_NO_ROOM;
+		LWLockAcquire(policy->lock, LW_EXCLUSIVE);
+		wanted = cx_scopes_wants();
+		if (wanted)
+			cx_scopes_give(granule);
+		LWLockRelease(policy->lock);
+		if (!wanted)
+			cx_arena_free_granule(granule);
 	}
-	if (cx_scopes_wants())
-		room = cx_scopes_is_ready() ? CX_SCOPE_TIGHT : CX_SCOPE_NO_ROOM;
-	LWLockRelease(policy->lock);
-	if (granule != CX_NONE)
-		cx_arena_free_granule(granule);
-	return room;
+	return CX_SCOPE_ROOM;
 }
 
 /* Gives memory back that scopes needed; returns whether to call again. */

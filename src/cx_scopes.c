@@ -3,14 +3,13 @@
  *	  Which entries a scope has, from the oldest to the latest: for caches that
  *	  limit how many it may have.  Others have nothing of this.
  *
- * All that a scope takes lies in its entries, so one that begins needs no
- * memory and one that ends leaves none: its entries are a ring, and the oldest
- * of them stands for the scope in a table by hash.  Scopes are compared in
- * full.
+ * What a scope is lies in its entries: they are a ring, and the oldest of them
+ * stands for the scope in a table by hash.  Scopes are compared in full.
  *
  * The table grows and shrinks one bucket at a time (linear hashing), in
  * granules of the arena, which the caller brings and takes: under the policy
- * lock none can be had.  Without a new one it is slower, no more.
+ * lock none can be had.  Without a new one it is slower, no more.  A bucket is
+ * a cache line with the hashes of seven scopes; more hang on the last ones.
  *
  * Locking: the caller's, the policy lock.
  * Not here: who has to go (cx_policy.c).
@@ -22,33 +21,53 @@
 
 #include "cx_scopes.h"
 
-#define GRANULE_BUCKETS (CX_SLOT_SIZE / sizeof(uint32))
-#define LOAD	2				/* scopes a bucket, on average */
+#define PLACES	7				/* in a bucket */
+#define LOAD	4				/* scopes a bucket, on average */
+#define BRANCHES (CX_SLOT_SIZE / sizeof(uint32))	/* of a directory */
+
+typedef struct Bucket
+{
+	uint32		hash[PLACES];
+	uint32		oldest[PLACES]; /* CX_NONE = empty */
+	uint32		overflow;		/* more, by the chain of their oldest */
+	uint32		unused;
+} Bucket;
+
+StaticAssertDecl(sizeof(Bucket) == CX_SLOT_SIZE, "a bucket is a granule");
 
 typedef struct Scopes
 {
 	uint64		entries;
 	uint32		nscopes;
 	uint32		nbuckets;
-	uint32		ngranules;		/* there are, some of them not yet used */
-	uint32		max_granules;
-	uint32		granule[FLEXIBLE_ARRAY_MEMBER];
+	uint32		max_buckets;
+	uint32		nspare;
+	uint32		spare[2];		/* granules for the next bucket */
+	uint32		directory[FLEXIBLE_ARRAY_MEMBER];	/* of granules with those
+													 * of 16 buckets each */
 } Scopes;
+
+/* Where a scope is found, or would be. */
+typedef struct Place
+{
+	Bucket	   *bucket;
+	uint32	   *at;				/* what says its oldest; NULL: it is not there */
+} Place;
 
 static Scopes *scopes;
 
 static uint32
-granules_for(uint32 max_entries)
+directories(uint32 max_entries)
 {
-	return max_entries / (LOAD * GRANULE_BUCKETS) + 1;
+	return max_entries / (LOAD * BRANCHES) + 1;
 }
 
-/* Bytes of shared memory: one for eight entries. */
+/* Bytes of shared memory: one for sixteen entries. */
 Size
 cx_scopes_size(uint32 max_entries)
 {
-	return MAXALIGN(add_size(offsetof(Scopes, granule),
-							 mul_size(granules_for(max_entries),
+	return MAXALIGN(add_size(offsetof(Scopes, directory),
+							 mul_size(directories(max_entries),
 									  sizeof(uint32))));
 }
 
@@ -57,18 +76,10 @@ void
 cx_scopes_init(void *memory, uint32 max_entries)
 {
 	scopes = memory;
-	scopes->max_granules = granules_for(max_entries);
+	scopes->max_buckets = directories(max_entries) * BRANCHES;
 }
 
-/* ---- the table ---- */
-
-static inline uint32 *
-bucket(uint32 n)
-{
-	uint32	   *granule = cx_arena_slot(scopes->granule[n / GRANULE_BUCKETS]);
-
-	return &granule[n % GRANULE_BUCKETS];
-}
+/* ---- buckets ---- */
 
 static inline CxScopeLink *
 link_of(uint32 slot)
@@ -76,50 +87,133 @@ link_of(uint32 slot)
 	return cx_entry_link(cx_slot(slot));
 }
 
-/* The bucket of which a new one takes its part. */
+static inline uint32
+hash_of(uint32 slot)
+{
+	return (uint32) link_of(slot)->id;
+}
+
+/* What says which granule a bucket is. */
+static inline uint32 *
+branch(uint32 n)
+{
+	uint32	   *directory = cx_arena_slot(scopes->directory[n / BRANCHES]);
+
+	return &directory[n % BRANCHES];
+}
+
+static inline Bucket *
+bucket(uint32 n)
+{
+	return cx_arena_slot(*branch(n));
+}
+
+/* The bucket of which another one, not the first, has its part. */
 static inline uint32
 parent_of(uint32 n)
 {
 	return n & ~(UINT32_C(1) << pg_leftmost_one_pos32(n));
 }
 
-static uint32
-number_of(uint64 id)
+/* The bucket of a hash. */
+static inline uint32
+number_of(uint32 hash)
 {
 	uint32		mask = pg_nextpower2_32(scopes->nbuckets) - 1;
-	uint32		n = (uint32) id & mask;
+	uint32		n = hash & mask;
 
 	return n < scopes->nbuckets ? n : parent_of(n);
+}
+
+/* Puts a scope, which is nowhere, into a bucket. */
+static void
+put(Bucket *b, uint32 hash, uint32 oldest)
+{
+	for (int i = 0; i < PLACES; i++)
+	{
+		if (b->oldest[i] != CX_NONE)
+			continue;
+		b->hash[i] = hash;
+		b->oldest[i] = oldest;
+		return;
+	}
+	link_of(oldest)->chain = b->overflow;
+	b->overflow = oldest;
+}
+
+/* Takes any scope out of a bucket that has some. */
+static uint32
+take(Bucket *b, uint32 *hash)
+{
+	uint32		oldest = b->overflow;
+
+	if (oldest != CX_NONE)
+	{
+		b->overflow = link_of(oldest)->chain;
+		*hash = hash_of(oldest);
+		return oldest;
+	}
+	for (int i = 0; i < PLACES; i++)
+	{
+		if (b->oldest[i] == CX_NONE)
+			continue;
+		oldest = b->oldest[i];
+		*hash = b->hash[i];
+		b->oldest[i] = CX_NONE;
+		break;
+	}
+	return oldest;
+}
+
+/* Puts all of a bucket's scopes where they belong now. */
+static void
+redistribute(Bucket *b)
+{
+	Bucket		old = *b;
+	uint32		oldest;
+	uint32		hash;
+
+	memset(b, 0, sizeof(Bucket));
+	while ((oldest = take(&old, &hash)) != CX_NONE)
+		put(bucket(number_of(hash)), hash, oldest);
+}
+
+/* Granules that one more bucket takes: it may begin a directory. */
+static inline uint32
+needed(void)
+{
+	return scopes->nbuckets % BRANCHES == 0 ? 2 : 1;
 }
 
 /* Whether the table wants a granule before the next scope comes. */
 bool
 cx_scopes_wants(void)
 {
-	return scopes->nbuckets == scopes->ngranules * GRANULE_BUCKETS &&
-		scopes->nscopes >= scopes->nbuckets * LOAD &&
-		scopes->ngranules < scopes->max_granules;
+	return scopes->nscopes >= scopes->nbuckets * LOAD &&
+		scopes->nspare < needed() &&
+		scopes->nbuckets < scopes->max_buckets;
 }
 
 /* Whether there is any place for a scope. */
 bool
 cx_scopes_is_ready(void)
 {
-	return scopes->ngranules > 0;
+	return scopes->nbuckets > 0 || scopes->nspare >= needed();
 }
 
 void
 cx_scopes_give(uint32 granule)
 {
 	Assert(cx_scopes_wants());
-	scopes->granule[scopes->ngranules++] = granule;
+	scopes->spare[scopes->nspare++] = granule;
 }
 
 /* Granules that the table has. */
 uint32
 cx_scopes_granules(void)
 {
-	return scopes->ngranules;
+	return scopes->nspare + scopes->nbuckets +
+		(scopes->nbuckets + BRANCHES - 1) / BRANCHES;
 }
 
 /* Adds a bucket, if there is memory for it. */
@@ -127,134 +221,105 @@ static void
 grow(void)
 {
 	uint32		n = scopes->nbuckets;
-	uint32	   *at;
 
-	if (n == scopes->ngranules * GRANULE_BUCKETS)
+	if (scopes->nspare < needed())
 		return;
-	*bucket(n) = CX_NONE;
+	if (n % BRANCHES == 0)
+		scopes->directory[n / BRANCHES] = scopes->spare[--scopes->nspare];
+	*branch(n) = scopes->spare[--scopes->nspare];
+	memset(bucket(n), 0, sizeof(Bucket));
 	scopes->nbuckets++;
-	if (n == 0)
-		return;
-	at = bucket(parent_of(n));
-	while (*at != CX_NONE)
-	{
-		uint32		oldest = *at;
-		CxScopeLink *link = link_of(oldest);
-
-		if (number_of(link->id) != n)
-		{
-			at = &link->chain;
-			continue;
-		}
-		*at = link->chain;
-		link->chain = *bucket(n);
-		*bucket(n) = oldest;
-	}
+	if (n > 0)
+		redistribute(bucket(parent_of(n)));
 }
 
-/* Takes the last bucket away. */
-static void
-drop_bucket(void)
+/* Takes the last bucket away; returns how many granules come free. */
+static int
+drop_bucket(uint32 *granules)
 {
-	uint32		n = scopes->nbuckets - 1;
+	uint32		n = --scopes->nbuckets;
 
 	if (n > 0)
-	{
-		uint32	   *at = bucket(parent_of(n));
-
-		while (*at != CX_NONE)
-			at = &link_of(*at)->chain;
-		*at = *bucket(n);
-	}
-	scopes->nbuckets--;
+		redistribute(bucket(n));
+	granules[0] = *branch(n);
+	granules[1] = scopes->directory[n / BRANCHES];
+	return n % BRANCHES == 0 ? 2 : 1;
 }
 
 /*
- * Does up to max steps to give granules back that a table with fewer scopes
- * does not need; *n: how many.  Returns whether to call again.
+ * Gives granules back that a table with fewer scopes does not need, up to max;
+ * *n: how many.  Returns whether to call again.
  */
 bool
 cx_scopes_shrink(uint32 *granules, int max, int *n)
 {
 	*n = 0;
-	while (max-- > 0)
+	while (*n + 2 <= max)
 	{
-		uint32		used = (scopes->nbuckets + GRANULE_BUCKETS - 1) /
-		GRANULE_BUCKETS;
-
-		/* far below where another one is wanted */
-		if (used < scopes->ngranules &&
-			scopes->nscopes <= used * GRANULE_BUCKETS)
-			granules[(*n)++] = scopes->granule[--scopes->ngranules];
-		else if (scopes->nbuckets > scopes->nscopes * 2)
-			drop_bucket();
+		if (scopes->nbuckets > scopes->nscopes)
+			*n += drop_bucket(granules + *n);
+		else if (scopes->nbuckets == 0 && scopes->nspare > 0)
+			granules[(*n)++] = scopes->spare[--scopes->nspare];
 		else
 			return false;
 	}
 	return true;
 }
 
-/*
- * Finds the scope of a slot: what points to its oldest entry, or to nothing,
- * where it would have to.
- */
-static uint32 *
+/* Whether a slot belongs to the scope of another one. */
+static bool
+is_of(uint32 n, uint32 other)
+{
+	char		scope[CX_MAX_SCOPE];
+
+	if (n == other)
+		return true;
+	if (cx_slot(n)->cache != cx_slot(other)->cache ||
+		link_of(n)->id != link_of(other)->id)
+		return false;
+	return cx_entry_has_scope(cx_slot(other), scope,
+							  cx_entry_scope(cx_slot(n), scope));
+}
+
+/* Finds the scope of a slot, which need not be in it. */
+static Place
 find(uint32 n)
 {
-	uint64		id = link_of(n)->id;
-	char		scope[CX_MAX_SCOPE];
-	int			len = -1;
-	uint32	   *at;
+	uint32		hash = hash_of(n);
+	Place		place = {bucket(number_of(hash)), NULL};
+	Bucket	   *b = place.bucket;
 
-	for (at = bucket(number_of(id)); *at != CX_NONE; at = &link_of(*at)->chain)
+	for (int i = 0; i < PLACES && place.at == NULL; i++)
 	{
-		CxSlot	   *oldest = cx_slot(*at);
-
-		if (*at == n)
-			break;
-		if (oldest->cache != cx_slot(n)->cache || cx_entry_link(oldest)->id != id)
-			continue;
-		if (len < 0)
-			len = cx_entry_scope(cx_slot(n), scope);
-		if (cx_entry_has_scope(oldest, scope, (uint8) len))
-			break;
+		if (b->hash[i] == hash && b->oldest[i] != CX_NONE &&
+			is_of(n, b->oldest[i]))
+			place.at = &b->oldest[i];
 	}
-	return at;
+	for (uint32 *at = &b->overflow; *at != CX_NONE && place.at == NULL;
+		 at = &link_of(*at)->chain)
+	{
+		if (is_of(n, *at))
+			place.at = at;
+	}
+	return place;
 }
 
 /* ---- entries ---- */
 
-/* Puts another entry of a scope, or none, in the place of its oldest. */
+/* Begins a scope with a slot. */
 static void
-replace_oldest(uint32 *at, uint32 other)
-{
-	CxScopeLink *old = link_of(*at);
-
-	if (other == CX_NONE)
-	{
-		*at = old->chain;
-		scopes->nscopes--;
-		return;
-	}
-	link_of(other)->chain = old->chain;
-	link_of(other)->count = old->count;
-	*at = other;
-}
-
-/* A slot whose scope has no other. */
-static void
-begin_scope(uint32 *at, uint32 n)
+begin(Bucket *b, uint32 n)
 {
 	CxScopeLink *link = link_of(n);
 
 	link->prev = link->next = n;
 	link->chain = CX_NONE;
-	link->count = 0;
-	*at = n;
+	link->count = 1;
+	put(b, hash_of(n), n);
 	scopes->nscopes++;
 }
 
-/* Puts a slot into the ring before the oldest, that is, behind the latest. */
+/* Puts a slot into a ring before the oldest, that is, behind the latest. */
 static void
 append(uint32 oldest, uint32 n)
 {
@@ -264,41 +329,61 @@ append(uint32 oldest, uint32 n)
 	link->prev = link_of(oldest)->prev;
 	link_of(link->prev)->next = n;
 	link_of(oldest)->prev = n;
+	link_of(oldest)->count++;
 }
 
-/* Adds a slot; returns where its scope's oldest is noted. */
-static uint32 *
-add(uint32 n)
+/* Puts another entry of a scope in the place of its oldest. */
+static void
+replace_oldest(Place place, uint32 other)
 {
-	uint32	   *at;
+	link_of(other)->chain = link_of(*place.at)->chain;
+	link_of(other)->count = link_of(*place.at)->count;
+	*place.at = other;
+}
 
-	if (scopes->nscopes >= scopes->nbuckets * LOAD)
-		grow();
-	at = find(n);
-	if (*at == CX_NONE)
-		begin_scope(at, n);
+/* Takes a scope that has no other entry off the table. */
+static void
+end(Place place)
+{
+	Bucket	   *b = place.bucket;
+	uint32		more = b->overflow;
+
+	scopes->nscopes--;
+	if (place.at < b->oldest || place.at >= b->oldest + PLACES)
+		*place.at = link_of(*place.at)->chain;
 	else
-		append(*at, n);
-	link_of(*at)->count++;
-	scopes->entries++;
-	return at;
+	{
+		*place.at = CX_NONE;
+		if (more == CX_NONE)
+			return;
+		b->overflow = link_of(more)->chain;
+		put(b, hash_of(more), more);
+	}
 }
 
 /* Adds a slot, with CX_SLOT_IN_SCOPE, to its scope as the latest. */
 void
 cx_scopes_enter(uint32 n)
 {
-	(void) add(n);
+	Place		place;
+
+	if (scopes->nscopes >= scopes->nbuckets * LOAD)
+		grow();
+	place = find(n);
+	if (place.at == NULL)
+		begin(place.bucket, n);
+	else
+		append(*place.at, n);
+	scopes->entries++;
 }
 
 /* The same as the oldest. */
 void
 cx_scopes_restore(uint32 n)
 {
-	uint32	   *at = add(n);
-
-	if (*at != n)
-		replace_oldest(at, n);
+	cx_scopes_enter(n);
+	if (link_of(n)->next != n)
+		replace_oldest(find(n), n);
 }
 
 /* Takes a slot out of its scope. */
@@ -306,12 +391,17 @@ void
 cx_scopes_leave(uint32 n)
 {
 	CxScopeLink *link = link_of(n);
-	uint32	   *at = find(n);
+	Place		place = find(n);
 
-	link_of(*at)->count--;
 	scopes->entries--;
-	if (*at == n)
-		replace_oldest(at, link->next == n ? CX_NONE : link->next);
+	if (link->next == n)
+	{
+		end(place);
+		return;
+	}
+	link_of(*place.at)->count--;
+	if (*place.at == n)
+		replace_oldest(place, link->next);
 	link_of(link->prev)->next = link->next;
 	link_of(link->next)->prev = link->prev;
 }
@@ -320,8 +410,16 @@ cx_scopes_leave(uint32 n)
 void
 cx_scopes_renew(uint32 n)
 {
-	cx_scopes_leave(n);
-	cx_scopes_enter(n);
+	Place		place = find(n);
+
+	/* from the oldest to the latest is one step round */
+	if (*place.at == n)
+		replace_oldest(place, link_of(n)->next);
+	else
+	{
+		cx_scopes_leave(n);
+		cx_scopes_enter(n);
+	}
 }
 
 /*
@@ -331,7 +429,11 @@ cx_scopes_renew(uint32 n)
 uint32
 cx_scopes_oldest(uint32 n)
 {
-	return scopes->nbuckets == 0 ? CX_NONE : *find(n);
+	Place		place = {NULL, NULL};
+
+	if (scopes->nbuckets > 0)
+		place = find(n);
+	return place.at ? *place.at : CX_NONE;
 }
 
 /* The next entry of the scope; after the latest comes the oldest. */
@@ -348,6 +450,20 @@ cx_scopes_count(uint32 oldest)
 	return link_of(oldest)->count;
 }
 
+/* The next scope of a bucket after the i-th, counted from 0; or CX_NONE. */
+static uint32
+next_scope(const Bucket *b, int *i, uint32 before)
+{
+	while (*i < PLACES)
+	{
+		uint32		oldest = b->oldest[(*i)++];
+
+		if (oldest != CX_NONE)
+			return oldest;
+	}
+	return (*i)++ == PLACES ? b->overflow : link_of(before)->chain;
+}
+
 /*
  * Looks for a scope of a cache with more than so many entries, from bucket *n
  * on, which moves, up to another.  *oldest: CX_NONE where there is none.
@@ -359,8 +475,10 @@ cx_scopes_find_over(uint32 *n, uint32 end, int cache, uint64 limit,
 {
 	for (; *n < Min(end, scopes->nbuckets); (*n)++)
 	{
-		for (*oldest = *bucket(*n); *oldest != CX_NONE;
-			 *oldest = link_of(*oldest)->chain)
+		int			i = 0;
+
+		*oldest = CX_NONE;
+		while ((*oldest = next_scope(bucket(*n), &i, *oldest)) != CX_NONE)
 		{
 			if (cx_slot(*oldest)->cache == cache &&
 				cx_scopes_count(*oldest) > limit)
@@ -384,8 +502,6 @@ cx_scopes_entries(void)
 static const char *
 check_scope(uint32 oldest, uint64 *entries)
 {
-	char		scope[CX_MAX_SCOPE];
-	uint8		len = cx_entry_scope(cx_slot(oldest), scope);
 	uint32		count = 0;
 	uint32		n = oldest;
 
@@ -396,17 +512,15 @@ check_scope(uint32 oldest, uint64 *entries)
 		if (slot->class == CX_CLASS_NONE ||
 			(slot->flags & CX_SLOT_IN_SCOPE) == 0)
 			return "a scope holds what is no entry of one";
-		if (slot->cache != cx_slot(oldest)->cache ||
-			link_of(n)->id != link_of(oldest)->id ||
-			!cx_entry_has_scope(slot, scope, len))
+		if (!is_of(n, oldest))
 			return "an entry is in the wrong scope";
 		if (link_of(link_of(n)->next)->prev != n)
 			return "the entries of a scope are not a ring";
 		n = link_of(n)->next;
-	} while (n != oldest && ++count <= scopes->entries);
-	if (n != oldest || count + 1 != link_of(oldest)->count)
+	} while (++count <= scopes->entries && n != oldest);
+	if (n != oldest || count != link_of(oldest)->count)
 		return "a scope's entries are miscounted";
-	*entries += link_of(oldest)->count;
+	*entries += count;
 	return NULL;
 }
 
@@ -420,14 +534,16 @@ cx_scopes_check(void)
 
 	for (uint32 b = 0; b < scopes->nbuckets && !fault; b++)
 	{
-		for (uint32 n = *bucket(b); n != CX_NONE && !fault;
-			 n = link_of(n)->chain)
+		uint32		n = CX_NONE;
+		int			i = 0;
+
+		while (!fault && (n = next_scope(bucket(b), &i, n)) != CX_NONE)
 		{
 			nscopes++;
-			fault = number_of(link_of(n)->id) != b
+			fault = number_of(hash_of(n)) != b
 				? "a scope is in the wrong bucket" : check_scope(n, &entries);
-			if (!fault && *find(n) != n)
-				fault = "a scope is there twice";
+			if (!fault && cx_scopes_oldest(n) != n)
+				fault = "a scope is there twice, or under another hash";
 		}
 	}
 	if (!fault && (entries != scopes->entries || nscopes != scopes->nscopes))

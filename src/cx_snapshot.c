@@ -120,7 +120,8 @@ read_caches(const CxSnapshotHeader *header, Known *known)
 		known[i].number = cx_registry_restore(c.db, c.id, NameStr(c.name), now,
 											  c.uid);
 		known[i].uid = c.uid;
-		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len);
+		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len,
+									   c.id < 0);
 	}
 	cx_registry_restore_last(header->last_uid);
 	return true;
@@ -192,6 +193,7 @@ identify(CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 				names + entry.scope_len, entry.key_len,
 				(entry.flags & CX_ENTRY_SCOPE) ? names : NULL,
 				entry.scope_len);
+	cx_registry_note_role(entry.role);
 	*id = ident.id;
 	if (entry.has_link)
 	{
