@@ -260,7 +260,7 @@ COMMENT ON FUNCTION cachex.invalidate_tags(text[]) IS 'invalidates every entry o
 CREATE FUNCTION cachex.invalidate_like(cache text, pattern text)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_invalidate_like';
-COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now';
+COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now that the caller may see';
 
 CREATE FUNCTION cachex.invalidate_table(rel regclass)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -232,7 +232,8 @@ enter(const char *name, int64 id)
 	cache->number = cx_registry_register(MyDatabaseId, id, name,
 										 GetCurrentTimestamp(), &cache->uid);
 	cache->shared = cache->number < 0 ? NULL : cx_registry_get(cache->number);
-	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len);
+	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len,
+								 id < 0);
 	return cache;
 }
 

@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -18,6 +19,7 @@
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
@@ -76,6 +78,8 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 	internal_drop = access == OAT_DROP &&
 		(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) != 0;
 	cx_writes_ddl = true;
+	if (class_id == RelationRelationId && access == OAT_DROP && sub_id == 0)
+		cx_inval_dropped(object_id);
 	/* temporary tables that end with the transaction go after our marks */
 	if (!internal_drop)
 		cx_commit_define_if_ending();
@@ -211,12 +215,18 @@ changes_meaning(Node *command)
 	}
 }
 
-/* Whether a database may have another name or owner, who is a role's member. */
+/*
+ * Whether a database may have another name or owner, who is a role's member,
+ * or who may look at something of the cluster's changes.
+ */
 static bool
 changes_database(Node *command)
 {
 	switch (nodeTag(command))
 	{
+		case T_GrantStmt:
+			return castNode(GrantStmt, command)->objtype == OBJECT_DATABASE ||
+				castNode(GrantStmt, command)->objtype == OBJECT_TABLESPACE;
 		case T_RenameStmt:
 			return castNode(RenameStmt, command)->renameType == OBJECT_DATABASE;
 		case T_AlterOwnerStmt:
@@ -228,10 +238,36 @@ changes_database(Node *command)
 	}
 }
 
+/* Whether a GRANT or REVOKE on tables is about the server's own. */
+static bool
+grants_catalogs(GrantStmt *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->objects)
+	{
+		Oid			object;
+
+		if (IsA(lfirst(lc), RangeVar))
+			object = RangeVarGetRelid(lfirst(lc), NoLock, true);
+		else
+		{
+			object = get_namespace_oid(strVal(lfirst(lc)), true);
+			if (object == PG_PUBLIC_NAMESPACE)
+				continue;
+		}
+		if (object < FirstNormalObjectId)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Whether somebody may no longer be able to call a function, or to find it,
- * after a command.  No message tells that from a function that is new, which
- * does not concern ttl caches; one that is replaced may be a policy's.
+ * Whether somebody may no longer be able to call a function, or to find it, or
+ * to have it answer, after a command.  No message tells that from a function
+ * that is new, which does not concern ttl caches; one that is replaced may be a
+ * policy's.  Nor is it known of entries what large objects and catalogs they
+ * were made of.
  */
 static bool
 changes_callers(Node *command)
@@ -246,7 +282,9 @@ changes_callers(Node *command)
 			return true;
 		case T_GrantStmt:
 			type = castNode(GrantStmt, command)->objtype;
-			break;
+			if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+				return grants_catalogs(castNode(GrantStmt, command));
+			return true;
 		case T_AlterOwnerStmt:
 			type = castNode(AlterOwnerStmt, command)->objectType;
 			break;
@@ -255,7 +293,7 @@ changes_callers(Node *command)
 	}
 	return type == OBJECT_FUNCTION || type == OBJECT_PROCEDURE ||
 		type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE ||
-		type == OBJECT_SCHEMA;
+		type == OBJECT_SCHEMA || type == OBJECT_LARGEOBJECT;
 }
 
 /* Tables that were put below another one are watched if that one is. */

@@ -153,7 +153,7 @@ static void
 create_table(void)
 {
 	static const int caches[] = {
-		PROCOID, NAMESPACEOID, AUTHOID, AUTHMEMROLEMEM
+		PROCOID, NAMESPACEOID, AUTHOID, AUTHMEMROLEMEM, DATABASEOID
 	};
 	HASHCTL		ctl;
 

@@ -25,8 +25,10 @@
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_namespace_d.h"
+#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/proclang.h"
@@ -262,6 +264,14 @@ is_user_function(const FormData_pg_proc *form)
 		 strcmp(NameStr(form->proname), "getpgusername") == 0);
 }
 
+/* Whether a function sets who runs it, which not everybody may. */
+static bool
+sets_user(HeapTuple proc)
+{
+	return cx_functions_sets(proc, "role=") ||
+		cx_functions_sets(proc, "session_authorization=");
+}
+
 static void
 ask(Walk *walk, Oid function)
 {
@@ -275,7 +285,7 @@ ask(Walk *walk, Oid function)
 		return;
 	}
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	if (is_user_function(form) ||
+	if (is_user_function(form) || sets_user(tuple) ||
 		cx_functions_judge(function, &use) != CX_FUNCTION_OK)
 		walk->sharing.personal = true;
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
@@ -344,7 +354,10 @@ make_answer(Oid function)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
 
-	reach(&walk, function);
+	if (OidIsValid(function))
+		reach(&walk, function);
+	else
+		walk.reached = cx_candidates_json(walk.reached);
 	for (int i = 0; i < list_length(walk.reached); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -363,7 +376,8 @@ make_answer(Oid function)
 
 /*
  * Adds what a call of a function means; lists grow in the current memory
- * context.  Raises what reading catalogs can raise.
+ * context.  InvalidOid: what the server may call to make json of any value,
+ * without checks.  Raises what reading catalogs can raise.
  */
 void
 cx_share_function(Oid function, CxSharing *sharing)
@@ -455,22 +469,78 @@ share_function_cb(Oid function, void *context)
 	return false;
 }
 
-/* The type that a node names, where it does. */
-static Oid
-named_type(const Node *node)
+/* The schema of a type, an operator, a collation that may have been named. */
+static void
+add_schema_of(CxSharing *sharing, int cache, Oid object)
 {
+	HeapTuple	tuple;
+
+	if (object < FirstNormalObjectId)
+		return;
+	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	add_schema(sharing,
+			   cache == TYPEOID
+			   ? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
+			   : cache == OPEROID
+			   ? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
+			   : ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
+	ReleaseSysCache(tuple);
+}
+
+/* The schemas of what a node names, or may have named. */
+static void
+share_names(Node *node, CxSharing *sharing)
+{
+	ListCell   *lc;
+
 	switch (nodeTag(node))
 	{
 		case T_Const:
+			share_object((const Const *) node, sharing);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
+				add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
 		case T_CoerceViaIO:
 		case T_RelabelType:
 		case T_CoerceToDomain:
 		case T_ArrayCoerceExpr:
 		case T_ConvertRowtypeExpr:
 		case T_RowExpr:
-			return exprType(node);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
+			break;
+		case T_ScalarArrayOpExpr:
+			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
+			break;
+		case T_RowCompareExpr:
+			foreach(lc, ((RowCompareExpr *) node)->opnos)
+				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
+			break;
+		case T_CollateExpr:
+			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
+			break;
+		case T_SortGroupClause:
+			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
+			break;
+		case T_RangeTblFunction:
+			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
+		case T_TableFunc:
+			foreach(lc, ((TableFunc *) node)->coltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
 		default:
-			return InvalidOid;
+			break;
 	}
 }
 
@@ -478,23 +548,10 @@ named_type(const Node *node)
 void
 cx_share_node(Node *node, CxSharing *sharing)
 {
-	Oid			type = named_type(node);
-
 	if (is_user(node) || reads_protected_setting(node))
 		sharing->personal = true;
-	if (IsA(node, Const))
-		share_object((const Const *) node, sharing);
 	(void) check_functions_in_node(node, share_function_cb, sharing);
-	if (type >= FirstNormalObjectId)
-	{
-		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
-
-		if (HeapTupleIsValid(tuple))
-		{
-			add_schema(sharing, ((Form_pg_type) GETSTRUCT(tuple))->typnamespace);
-			ReleaseSysCache(tuple);
-		}
-	}
+	share_names(node, sharing);
 }
 
 /*
@@ -523,7 +580,8 @@ share_walker(Node *node, void *context)
 	if (IsA(node, Query))
 	{
 		share_tables((Query *) node, context);
-		return query_tree_walker((Query *) node, share_walker, context, 0);
+		return query_tree_walker((Query *) node, share_walker, context,
+								 QTW_EXAMINE_SORTGROUP);
 	}
 	cx_share_node(node, context);
 	return expression_tree_walker(node, share_walker, context);
