@@ -118,6 +118,10 @@ is(error_as(8, q{SELECT cachex.clear('posts', scope => '7')}), '42501', 'clear: 
 is(error_as(8, q{SELECT cachex.clear('posts')}), '42501', 'nor everything');
 is(error_as(undef, q{SELECT cachex.clear('posts', scope => '7')}), '55000', 'nor without being somebody');
 is(status(7, 'list'), 'hit', 'all that has changed nothing');
+is(as_user(8, q{SELECT string_agg(DISTINCT scope, ',') FROM cachex.entries('posts')}), '8', 'who lists entries is shown his');
+is($app->must(q{SELECT count(*) FROM cachex.entries()}), '0', 'nobody has none');
+is(as_user(8, q{SELECT cachex.invalidate('posts', 'list')}) . status(7, 'list') . ' ' . status(8, 'list'), 'hit miss',
+	'who invalidates a key does so for himself');
 
 # the transaction's end, RESET and roles
 is(error_as(undef, 'SELECT postcache.list()'), '55000', 'after SET LOCAL of another transaction nobody is anybody');
