@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $begun = time;
-my $node = private_server("cachex.memory = '64MB'");
+my $node = private_server("cachex.memory = '16MB'");
 my ($s, $t) = (session($node), session($node));
 $_->must(q{SET client_min_messages = error; SET app.user_id = ''}) foreach ($s, $t);
 
