@@ -260,7 +260,7 @@ COMMENT ON FUNCTION cachex.invalidate_tags(text[]) IS 'invalidates every entry o
 CREATE FUNCTION cachex.invalidate_like(cache text, pattern text)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_invalidate_like';
-COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now';
+COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now that the caller may see';
 
 CREATE FUNCTION cachex.invalidate_table(rel regclass)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -615,6 +615,34 @@ ALTER TABLE cachex.warmer_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.warmer_request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job_request ENABLE ROW LEVEL SECURITY;
+
+-- Privileges on what this has made are as it says, whatever the default ones
+-- are: who can put a trigger on a table here would become its owner.
+DO $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN
+		SELECT DISTINCT c.oid::regclass AS name, a.grantee
+		FROM pg_class c, aclexplode(c.relacl) a
+		WHERE c.relnamespace = 'cachex'::regnamespace AND c.relkind <> 'c'
+			AND a.grantee <> c.relowner
+			AND NOT (c.relkind = 'v' AND a.grantee = 0)
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM %s', given.name,
+			CASE given.grantee WHEN 0 THEN 'PUBLIC'
+				ELSE given.grantee::regrole::text END);
+	END LOOP;
+	FOR given IN
+		SELECT DISTINCT a.grantee
+		FROM pg_namespace n, aclexplode(n.nspacl) a
+		WHERE n.nspname = 'cachex' AND a.grantee NOT IN (0, n.nspowner)
+	LOOP
+		EXECUTE format('REVOKE ALL ON SCHEMA cachex FROM %s',
+			given.grantee::regrole);
+	END LOOP;
+END $$;
+REVOKE CREATE ON SCHEMA cachex FROM PUBLIC;
 
 -- What can hurt others, and does not check that itself, is not everybody's:
 -- tags are those of all caches.  What nobody has to call is nobody's.

@@ -24,15 +24,18 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "cx_access.h"
@@ -42,7 +45,7 @@
 #define KIND_FUNCTION	2
 #define KIND_SCHEMA		3
 
-/* Begins to write down what a role's loader needs. */
+/* Begins to write down what is needed; filler may be nobody. */
 void
 cx_access_begin(CxAccess *access, Oid filler)
 {
@@ -146,6 +149,22 @@ has_row_security(Oid rel)
 }
 
 /*
+ * What a view calls, which is checked for whoever reads it: the plan may not
+ * show it any more.  It is locked for the plan.
+ */
+static void
+add_view(CxAccess *access, Oid view)
+{
+	Relation	rel = relation_open(view, AccessShareLock);
+	CxSharing	sharing = {false};
+
+	if (rel->rd_rel->relkind == RELKIND_VIEW)
+		cx_share_queries(list_make1(get_view_query(rel)), &sharing);
+	cx_access_add_sharing(access, &sharing);
+	relation_close(rel, AccessShareLock);
+}
+
+/*
  * The relations of a plan: which of them are checked for the one who runs it,
  * and whether any has row security, be it that it does not apply to him.
  */
@@ -162,6 +181,9 @@ cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt)
 
 		if (OidIsValid(rte->relid) && has_row_security(rte->relid))
 			access->closed = true;
+		if (OidIsValid(rte->relid) &&
+			get_rel_relkind(rte->relid) == RELKIND_VIEW)
+			add_view(access, rte->relid);
 	}
 	foreach(lc, cx_compat_permissions(stmt))
 	{

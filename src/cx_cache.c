@@ -135,7 +135,7 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 	const CxIdent *ident = &ask->ident;
 
 	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
-		cx_gens_floor() > gen ||
+		cx_gens_floor(ident->key_id) > gen ||
 		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
 		return true;
 	if (ident->has_scope &&
@@ -236,6 +236,15 @@ serve(const CxAsk *ask, CxHit *hit, CxStatus status)
 	return status;
 }
 
+/* Whether others have changed what was loaded when a generation was drawn. */
+static bool
+others_moved(const CxAsk *ask, uint64 gen, const CxHit *hit)
+{
+	return !all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
+		cx_cache_moved_since(ask, gen, hit->entry.ntags, hit->tag_id,
+							 &hit->reads);
+}
+
 /* What the transaction itself has staged under this identity. */
 static CxStatus
 lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
@@ -250,7 +259,8 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 	if (has_expired(ask, hit->expires) ||
 		cx_reads_own(&hit->reads) ||
 		cx_reads_moved_since(&hit->reads, hit->gen) ||
-		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id))
+		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
+		(op->u.write.loaded && others_moved(ask, op->u.write.check_gen, hit)))
 	{
 		cx_store_release(hit);
 		return CX_MISS;
@@ -377,7 +387,7 @@ may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 	if (allowed <= 0 || !fresh_reads ||
 		!cx_deps_admits(&ask->view, cleared) ||
 		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
-		cx_gens_floor() > hit->gen ||
+		cx_gens_floor(ask->ident.key_id) > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
 		(cx_pending_any &&
 		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))

@@ -125,11 +125,11 @@ add_operator(List *functions, const char *name)
 }
 
 /*
- * Add all user-defined casts: an assignment needs no sign in the text, and
+ * Add all user-defined casts, to a type or to any: an assignment needs no sign in the text, and
  * PL/pgSQL does it without the executor.
  */
 static List *
-add_casts(List *functions)
+add_casts(List *functions, Oid target)
 {
 	Relation	rel;
 	SysScanDesc scan;
@@ -141,7 +141,8 @@ add_casts(List *functions)
 	{
 		Form_pg_cast form = (Form_pg_cast) GETSTRUCT(tuple);
 
-		if (form->oid >= FirstNormalObjectId && OidIsValid(form->castfunc))
+		if (form->oid >= FirstNormalObjectId && OidIsValid(form->castfunc) &&
+			(!OidIsValid(target) || form->casttarget == target))
 			functions = list_append_unique_oid(functions, form->castfunc);
 	}
 	systable_endscan(scan);
@@ -188,5 +189,15 @@ cx_candidates_unnamed(List *functions)
 
 	for (i = 0; i < (int) lengthof(operators); i++)
 		functions = add_operator(functions, operators[i]);
-	return add_casts(functions);
+	return add_casts(functions, InvalidOid);
+}
+
+/*
+ * Adds what the server calls to make json of values: such casts are looked up
+ * when it meets them.
+ */
+List *
+cx_candidates_json(List *functions)
+{
+	return add_casts(functions, JSONOID);
 }

@@ -151,12 +151,15 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 	take_relations(c, desc->plannedstmt);
 	foreach(lc, judgement->settings)
 		add_setting(c, lfirst(lc));
-	/* what another role does in a function is the same for everybody */
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
 		cx_access_add_sharing(c->access, &judgement->sharing);
 	}
+
+	/* another role does the same for everybody, unless he asks the session */
+	else if (c->access && judgement->refusal != CX_NOT_REFUSED)
+		c->access->closed = true;
 	if (!c->exact)
 		return;
 	if (judgement->refusal != CX_NOT_REFUSED)
@@ -284,6 +287,21 @@ cx_collect_is_active(void)
 }
 
 /*
+ * Begins to write down what others need: nothing will do where names mean
+ * something of this session's own.
+ */
+static void
+begin_access(CxCollector *c)
+{
+	CxSharing	sharing = {false};
+
+	cx_access_begin(c->access, c->user);
+	cx_share_function(InvalidOid, &sharing);
+	if (sharing.personal || cx_names_hidden())
+		c->access->closed = true;
+}
+
+/*
  * Begins to collect; exact says that the result must depend on nothing
  * unknown, shared that other roles may be served it.  A snapshot is active.
  * To be ended in any case.
@@ -303,7 +321,7 @@ cx_collect_begin(bool exact, bool shared)
 	if (shared)
 	{
 		c->access = MemoryContextAlloc(context, sizeof(CxAccess));
-		cx_access_begin(c->access, c->user);
+		begin_access(c);
 	}
 	c->temporary_runs = cx_names_temporary_runs;
 	c->snapshot.xmin = snapshot->xmin;

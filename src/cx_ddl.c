@@ -78,6 +78,8 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 	internal_drop = access == OAT_DROP &&
 		(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) != 0;
 	cx_writes_ddl = true;
+	if (class_id == RelationRelationId && access == OAT_DROP && sub_id == 0)
+		cx_inval_dropped(object_id);
 	/* temporary tables that end with the transaction go after our marks */
 	if (!internal_drop)
 		cx_commit_define_if_ending();

@@ -377,7 +377,7 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 {
 	CxStatus	status;
 
-	if (f->ask.may != CX_MAY_ALL)
+	if ((f->ask.may & CX_MAY_READ) == 0)
 		note_denied(f);
 	if (f->mode == CX_FETCH_BYPASS || !cx_read_enabled(&f->ask))
 	{
@@ -441,8 +441,12 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	if (cx_fetch_find_cache_again(f))
 	{
 		cache = f->ask.cache->number;
-		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable &&
-			(f->ask.may & CX_MAY_WRITE) != 0;
+		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+		if (keep && (f->ask.may & CX_MAY_WRITE) == 0)
+		{
+			note_denied(f);
+			keep = false;
+		}
 	}
 	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();

@@ -110,7 +110,7 @@ count_cache(HTAB *table, const CxCache *cache)
 
 	while (cx_scan_next(scan, &e))
 	{
-		if (!e.staged && (all || cx_sight_entry(e.entry.role)) &&
+		if (!e.staged && (all || cx_sight_entry(cache, &e)) &&
 			!cx_scan_is_dead(&e, cache->deps, now))
 			count_entry(table, &e);
 	}

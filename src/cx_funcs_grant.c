@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
@@ -75,8 +76,13 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	cache = cx_args_cache(fcinfo, 0);
 	if (cache->id < 0)
 		cx_owner_require(cache);
-	else
-		cx_owner_require_itself(cache);
+	else if (!cx_owner_is(cache, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must have the privileges of the owner of cache \"%s\"",
+						cache->name),
+				 errdetail("It is for role \"%s\" to say who uses it.",
+						   GetUserNameFromId(cache->owner, true))));
 	column = column_of(fcinfo, 2);
 	other = column == readers ? writers : readers;
 	cx_books_text(&args, cache->name);

@@ -84,7 +84,7 @@ cachex_invalidate_tags(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* invalidate_like(cache, pattern): how many entries match now */
+/* invalidate_like(cache, pattern): how many entries match that are seen */
 Datum
 cachex_invalidate_like(PG_FUNCTION_ARGS)
 {

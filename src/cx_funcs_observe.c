@@ -293,7 +293,7 @@ list_cache(ReturnSetInfo *rsinfo, const CxCache *cache, const char *pattern)
 		if (pattern && !cx_like_match(e.key, e.entry.key_len, pattern,
 									  strlen(pattern)))
 			continue;
-		if (all || cx_sight_entry(e.entry.role))
+		if (all || cx_sight_entry(cache, &e))
 			put_entry(rsinfo, cache, &e);
 	}
 	cx_scan_end(scan);

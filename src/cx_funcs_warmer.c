@@ -419,9 +419,9 @@ is_own_table(Oid relid)
 }
 
 /*
- * Trigger on definitions and requests: sessions and the launcher are told at
- * commit, whoever wrote them and however.  Without the library preloaded there is no
- * launcher, and a dump can still be restored.
+ * Trigger on definitions and requests: the launcher is told at commit, and of
+ * definitions sessions are, whoever wrote them and however.  Without the
+ * library preloaded there is no launcher, and a dump can still be restored.
  */
 Datum
 cachex_warmers_changed(PG_FUNCTION_ARGS)
@@ -437,7 +437,8 @@ cachex_warmers_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function cachex.warmers_changed() is for tables of the extension only")));
-	CacheInvalidateRelcache(t->tg_relation);
+	if (RelationGetRelid(t->tg_relation) == cx_catalog_table("warmer_definition"))
+		CacheInvalidateRelcache(t->tg_relation);
 	if (cx_preloaded)
 		cx_launcher_ask_at_commit(MyDatabaseId);
 	return PointerGetDatum(NULL);

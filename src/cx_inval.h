@@ -8,6 +8,7 @@
 #include "cx_rels.h"
 
 extern void cx_inval_created(Oid rel);
+extern void cx_inval_dropped(Oid rel);
 extern void cx_inval_row_type(Oid rel);
 extern void cx_inval_catalogs(void);
 extern void cx_inval_cluster(void);

@@ -110,7 +110,7 @@ cx_overtake_since(const CxOp *op, int ntags, const uint64 *tag_id,
 	if (gen == 0)
 		return false;
 	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
-		cx_gens_floor() > gen ||
+		cx_gens_floor(op->u.write.key_id) > gen ||
 		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
 		return true;
 	/* a pattern finds only keys that are there */

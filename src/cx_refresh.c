@@ -195,8 +195,9 @@ run_now(void *arg)
 
 	cx_secure_begin(&secure, now->refresh.role);
 	cx_settings_apply(now->refresh.settings, now->refresh.settings_len);
+	/* what a fetch of that role would have computed, by its fingerprint */
 	begin_fetch(&f, &now->refresh);
-	now->done = cx_refresh_now(&f);
+	now->done = cx_secure_put_temp_last() && cx_refresh_now(&f);
 	cx_secure_end(&secure);
 }
 

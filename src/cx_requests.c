@@ -416,8 +416,10 @@ has_ended(uint64 ticket, CxOutcome *outcome, char *message, TimestampTz *ends)
 	else if (s->state == DONE)
 	{
 		*outcome = s->failed ? CX_OUTCOME_FAILED : CX_OUTCOME_DONE;
+		/* of a shared cache it may be about what another role has read */
 		if (s->failed)
-			strlcpy(message, data_of(s), CX_PARCEL_BYTES);
+			strlcpy(message, s->role == GetUserId() ? data_of(s)
+					: "the loader failed for another role", CX_PARCEL_BYTES);
 	}
 	else if (s->state == FREE)
 		*outcome = CX_OUTCOME_UNSERVED;

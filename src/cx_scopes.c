@@ -266,19 +266,6 @@ cx_scopes_shrink(uint32 *granules, int max, int *n)
 	return true;
 }
 
-/*
- * Has the bucket of a scope fetched into the processor's cache.  Without the
- * lock: it may be another one's.
- */
-void
-cx_scopes_prefetch(uint64 scope_id)
-{
-#ifdef __GNUC__
-	if (scopes->nbuckets > 0)
-		__builtin_prefetch(bucket(number_of((uint32) scope_id)), 1);
-#endif
-}
-
 /* Whether a slot belongs to the scope of another one. */
 static bool
 is_of(uint32 n, uint32 other)

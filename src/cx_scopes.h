@@ -15,7 +15,6 @@ extern bool cx_scopes_is_ready(void);
 extern void cx_scopes_give(uint32 granule);
 extern bool cx_scopes_shrink(uint32 *granules, int max, int *n);
 extern uint32 cx_scopes_granules(void);
-extern void cx_scopes_prefetch(uint64 scope_id);
 
 extern void cx_scopes_enter(uint32 slot);
 extern void cx_scopes_restore(uint32 slot);

@@ -264,6 +264,14 @@ is_user_function(const FormData_pg_proc *form)
 		 strcmp(NameStr(form->proname), "getpgusername") == 0);
 }
 
+/* Whether a function sets who runs it, which not everybody may. */
+static bool
+sets_user(HeapTuple proc)
+{
+	return cx_functions_sets(proc, "role=") ||
+		cx_functions_sets(proc, "session_authorization=");
+}
+
 static void
 ask(Walk *walk, Oid function)
 {
@@ -277,7 +285,7 @@ ask(Walk *walk, Oid function)
 		return;
 	}
 	form = (Form_pg_proc) GETSTRUCT(tuple);
-	if (is_user_function(form) ||
+	if (is_user_function(form) || sets_user(tuple) ||
 		cx_functions_judge(function, &use) != CX_FUNCTION_OK)
 		walk->sharing.personal = true;
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
@@ -346,7 +354,10 @@ make_answer(Oid function)
 											   ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
 
-	reach(&walk, function);
+	if (OidIsValid(function))
+		reach(&walk, function);
+	else
+		walk.reached = cx_candidates_json(walk.reached);
 	for (int i = 0; i < list_length(walk.reached); i++)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -365,7 +376,8 @@ make_answer(Oid function)
 
 /*
  * Adds what a call of a function means; lists grow in the current memory
- * context.  Raises what reading catalogs can raise.
+ * context.  InvalidOid: what the server may call to make json of any value,
+ * without checks.  Raises what reading catalogs can raise.
  */
 void
 cx_share_function(Oid function, CxSharing *sharing)

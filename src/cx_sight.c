@@ -10,6 +10,7 @@
 #include "catalog/pg_authid_d.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
 
 #include "cx_grants.h"
 #include "cx_owner.h"
@@ -39,9 +40,24 @@ cx_sight_all_entries(const CxCache *cache)
 	return cx_owner_is(cache, GetUserId()) || reads_all_stats();
 }
 
-/* Whether it is shown an entry of a role; those of shared caches have none. */
-bool
-cx_sight_entry(Oid role)
+/* Whether an entry is in the scope that the cache's setting says. */
+static bool
+is_in_own_scope(const CxCache *cache, const CxScanned *e)
 {
-	return OidIsValid(role) && has_privs_of_role(GetUserId(), role);
+	const char *own;
+
+	if (cache->scoped_by == NULL)
+		return true;
+	own = GetConfigOption(cache->scoped_by, true, false);
+	return own != NULL && strlen(own) == e->entry.scope_len &&
+		memcmp(own, e->scope, e->entry.scope_len) == 0;
+}
+
+/* Whether it is shown an entry; those of shared caches have no role. */
+bool
+cx_sight_entry(const CxCache *cache, const CxScanned *e)
+{
+	return OidIsValid(e->entry.role) &&
+		has_privs_of_role(GetUserId(), e->entry.role) &&
+		is_in_own_scope(cache, e);
 }

@@ -120,7 +120,8 @@ read_caches(const CxSnapshotHeader *header, Known *known)
 		known[i].number = cx_registry_restore(c.db, c.id, NameStr(c.name), now,
 											  c.uid);
 		known[i].uid = c.uid;
-		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len);
+		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len,
+									   c.id < 0);
 	}
 	cx_registry_restore_last(header->last_uid);
 	return true;

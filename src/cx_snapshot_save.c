@@ -52,7 +52,7 @@ any_kept(void)
 	for (int i = 0; i < cx_registry_capacity(); i++)
 	{
 		if (cx_registry_get(i)->state == CX_CACHE_USED &&
-			cx_registry_get(i)->keep)
+			cx_registry_says(cx_registry_get(i), CX_ROW_KEEP))
 			return true;
 	}
 	return false;
@@ -83,17 +83,18 @@ is_marked(const CxScanned *e, const CxIdent *ident, uint64 deps, Oid db)
 static bool
 is_wanted(const CxSlot *slot, const Chosen *chosen)
 {
-	const CxSharedCache *shared = cx_registry_get(slot->cache);
+	CxSharedCache *shared = cx_registry_get(slot->cache);
 	const char *name = NameStr(shared->name);
 	CxScanned	e;
 	CxIdent		ident;
 	uint64		deps;
 
-	if (shared->state != CX_CACHE_USED || !shared->keep ||
+	if (shared->state != CX_CACHE_USED ||
+		!cx_registry_says(shared, CX_ROW_KEEP) ||
 		(slot->flags & CX_SLOT_STAGED) || slot->class == CX_CLASS_NONE)
 		return false;
 	cx_scan_one(slot, &e);
-	deps = cx_key_of_name(shared->db, name, strlen(name));
+	deps = cx_key_of_name(shared->db, name, strlen(name), shared->id < 0);
 	if (cx_scan_is_dead(&e, deps, chosen->now))
 		return false;
 	cx_key_make(&ident, slot->cache, shared->uid, deps, e.entry.role, e.key,
