@@ -65,7 +65,7 @@ all .DEFAULT:
 install uninstall installcheck check clean distclean indent check-format: all
 endif
 
-.PHONY: help demo civicq cinegraph test bench bench-traces model indent check-format \
+.PHONY: help demo civicq cinegraph postcache test bench bench-traces model indent check-format \
 	unprivileged
 
 unprivileged:
@@ -80,13 +80,14 @@ help:
 	@echo 'make demo                       show what it does, in a private server'
 	@echo 'make civicq                     a larger application, under load'
 	@echo 'make cinegraph                  pages that take seconds to compute, over restarts'
+	@echo 'make postcache                  users behind one role, each with a share of his own'
 	@echo 'make test                       all tests, in private servers'
 	@echo 'make bench                      the benchmark'
 	@echo 'make bench-traces TRACE=file    the benchmark over a recorded trace'
 	@echo 'make model                      check the models of the protocol; MODE=full: larger ones'
 	@echo 'make indent, make check-format  format the C code, or see if it is'
 	@echo 'PG_CONFIG=path                  the PostgreSQL to build for'
-	@echo 'demo, civicq, cinegraph, test, bench and model install the packages that are missing.'
+	@echo 'demo, civicq, cinegraph, postcache, test, bench and model install the packages that are missing.'
 
 # "make bench-traces file" means TRACE=file.
 ifeq ($(firstword $(MAKECMDGOALS)),bench-traces)
@@ -99,7 +100,7 @@ endif
 endif
 
 # Through the environment, so that blanks and quotes survive.
-demo civicq cinegraph test bench bench-traces: export PG_CONFIG := $(PG_CONFIG)
+demo civicq cinegraph postcache test bench bench-traces: export PG_CONFIG := $(PG_CONFIG)
 bench-traces: export TRACE := $(TRACE)
 
 demo:
@@ -110,6 +111,9 @@ civicq:
 
 cinegraph:
 	@bash test/cinegraph/run.sh
+
+postcache:
+	@bash test/postcache/run.sh
 
 test:
 	@bash test/run.sh

@@ -60,7 +60,7 @@ CREATE TABLE cachex.stored_entry (
 	typhash bigint NOT NULL,
 	loader bigint,
 	reads bytea,
-	roles bigint,
+	roles bigint NOT NULL,
 	created timestamptz NOT NULL,
 	expires timestamptz NOT NULL,
 	stale_ms integer NOT NULL,
@@ -260,7 +260,7 @@ COMMENT ON FUNCTION cachex.invalidate_tags(text[]) IS 'invalidates every entry o
 CREATE FUNCTION cachex.invalidate_like(cache text, pattern text)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_invalidate_like';
-COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now';
+COMMENT ON FUNCTION cachex.invalidate_like(text, text) IS 'invalidates the keys that match a LIKE pattern; returns how many match now that the caller may see';
 
 CREATE FUNCTION cachex.invalidate_table(rel regclass)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -282,13 +282,14 @@ COMMENT ON FUNCTION cachex.purge(text) IS 'frees what has expired now; returns h
 CREATE FUNCTION cachex.on_change() RETURNS trigger
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_on_change';
 COMMENT ON FUNCTION cachex.on_change() IS
-'trigger function: with arguments cache, keys, tags, action, columns (as text, '''' for none) an AFTER trigger of a watch; without any, before each statement, for exact caches';
+'trigger function: with arguments cache, keys, tags, action, columns, scope (as text, '''' for none) an AFTER trigger of a watch; without any, before each statement, for exact caches';
 
 CREATE FUNCTION cachex.watch(rel regclass, cache text DEFAULT NULL, keys text[] DEFAULT NULL,
-	tags text[] DEFAULT NULL, action text DEFAULT 'invalidate', columns name[] DEFAULT NULL)
+	tags text[] DEFAULT NULL, action text DEFAULT 'invalidate', columns name[] DEFAULT NULL,
+	scope text DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_watch';
-COMMENT ON FUNCTION cachex.watch(regclass, text, text[], text[], text, name[]) IS
+COMMENT ON FUNCTION cachex.watch(regclass, text, text[], text[], text, name[], text) IS
 'makes changes of a table invalidate the keys and tags that its rows name; templates name columns as <column>; and has exact caches follow the table';
 
 CREATE FUNCTION cachex.unwatch(rel regclass) RETURNS void
@@ -439,6 +440,7 @@ CREATE TABLE cachex.job (
 COMMENT ON TABLE cachex.job IS 'values to be computed in the background, and what came of it';
 CREATE UNIQUE INDEX job_active ON cachex.job (cache, key, role, loader, coalesce(scope, ''))
 WHERE status IN ('pending', 'running');
+CREATE INDEX job_turn ON cachex.job (role, not_before, id) WHERE status = 'pending';
 CREATE INDEX job_due ON cachex.job (not_before) WHERE status = 'pending';
 CREATE INDEX job_ended ON cachex.job (finished) WHERE status IN ('done', 'failed');
 
@@ -457,7 +459,10 @@ COMMENT ON FUNCTION cachex.refresh(text, text, boolean, integer, text, text[], t
 
 CREATE VIEW cachex.jobs WITH (security_barrier) AS
 SELECT j.id, j.cache, j.scope, j.key, j.role::regrole AS role, j.status,
-	j.attempts, j.max_attempts, j.last_error, j.created, j.started,
+	j.attempts, j.max_attempts,
+	CASE WHEN pg_has_role(j.role, 'USAGE')
+		OR pg_has_role('pg_read_all_stats', 'USAGE')
+		THEN j.last_error END AS last_error, j.created, j.started,
 	j.finished, j.finished - j.started AS duration,
 	CASE WHEN j.status = 'pending' THEN j.not_before END AS next_attempt
 FROM (SELECT id, cache, scope, key, role, status, attempts, max_attempts,
@@ -611,3 +616,37 @@ ALTER TABLE cachex.warmer_run ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.warmer_request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job ENABLE ROW LEVEL SECURITY;
 ALTER TABLE cachex.job_request ENABLE ROW LEVEL SECURITY;
+
+-- Privileges on what this has made are as it says, whatever the default ones
+-- are: who can put a trigger on a table here would become its owner.
+DO $$
+DECLARE
+	given record;
+BEGIN
+	FOR given IN
+		SELECT DISTINCT c.oid::regclass AS name, a.grantee
+		FROM pg_class c, aclexplode(c.relacl) a
+		WHERE c.relnamespace = 'cachex'::regnamespace AND c.relkind <> 'c'
+			AND a.grantee <> c.relowner
+			AND NOT (c.relkind = 'v' AND a.grantee = 0)
+	LOOP
+		EXECUTE format('REVOKE ALL ON %s FROM %s', given.name,
+			CASE given.grantee WHEN 0 THEN 'PUBLIC'
+				ELSE given.grantee::regrole::text END);
+	END LOOP;
+	FOR given IN
+		SELECT DISTINCT a.grantee
+		FROM pg_namespace n, aclexplode(n.nspacl) a
+		WHERE n.nspname = 'cachex' AND a.grantee NOT IN (0, n.nspowner)
+	LOOP
+		EXECUTE format('REVOKE ALL ON SCHEMA cachex FROM %s',
+			given.grantee::regrole);
+	END LOOP;
+END $$;
+REVOKE CREATE ON SCHEMA cachex FROM PUBLIC;
+
+-- What can hurt others, and does not check that itself, is not everybody's:
+-- tags are those of all caches.  What nobody has to call is nobody's.
+REVOKE EXECUTE ON FUNCTION cachex.new_cache_id(), cachex.definition_changed(),
+	cachex.warmers_changed(), cachex.invalidate_tags(text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION cachex.invalidate_tags(text[]) TO pg_database_owner;

@@ -13,6 +13,7 @@
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
@@ -46,12 +47,30 @@ cx_args_text(FunctionCallInfo fcinfo, int n, const char *what, Size longest)
 	return t;
 }
 
+/*
+ * Hears of what others have committed, once a statement: one that reads no
+ * table would go on with privileges that were revoked while its transaction
+ * runs.
+ */
+static inline void
+hear_of_changes(void)
+{
+	static TimestampTz heard = 0;
+	TimestampTz statement = GetCurrentStatementStartTimestamp();
+
+	if (likely(statement == heard))
+		return;
+	heard = statement;
+	AcceptInvalidationMessages();
+}
+
 /* The cache that an argument names; it must exist. */
 CxCache *
 cx_args_cache(FunctionCallInfo fcinfo, int n)
 {
 	text	   *name = cx_args_text(fcinfo, n, "cache name", NAMEDATALEN - 1);
 
+	hear_of_changes();
 	return cx_catalog_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }
 

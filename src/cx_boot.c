@@ -24,6 +24,7 @@
 #include "cx_boot.h"
 #include "cx_compat.h"
 #include "cx_gens.h"
+#include "cx_key.h"
 
 #define MAX_HOLDS 4096
 
@@ -160,7 +161,8 @@ all_over(void)
 		if (left > 0 && boot->hold[left - 1] == first)
 		{
 			/* in this order: who sees none is held sees the floor as well */
-			cx_gens_raise_floor();
+			cx_gens_raise_floor(0);
+			cx_gens_raise_floor(CX_KEY_OPEN);
 			pg_atomic_write_u32(&boot->nholds, --left);
 		}
 		LWLockRelease(&boot->lock->lock);

@@ -24,6 +24,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "cx_access.h"
 #include "cx_boot.h"
 #include "cx_bug.h"
 #include "cx_cache.h"
@@ -134,7 +135,7 @@ cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 	const CxIdent *ident = &ask->ident;
 
 	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
-		cx_gens_floor() > gen ||
+		cx_gens_floor(ident->key_id) > gen ||
 		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
 		return true;
 	if (ident->has_scope &&
@@ -217,10 +218,31 @@ has_expired(CxAsk *ask, TimestampTz expires)
 	return expires <= ask->now;
 }
 
+/*
+ * Serves what has been found alive, if the current role may have it; then
+ * status or, for CX_HIT, what that is.
+ */
 static inline CxStatus
-status_of(const CxHit *hit)
+serve(const CxAsk *ask, CxHit *hit, CxStatus status)
 {
-	return (hit->entry.flags & CX_ENTRY_NULL) ? CX_NEGATIVE : CX_HIT;
+	if (unlikely(!cx_access_allows(&ask->ident, hit)))
+	{
+		cx_store_release(hit);
+		cx_counters_add(ask->cache->number, CX_NOT_SHARED, 1);
+		return CX_DEAD;
+	}
+	if (status == CX_HIT && (hit->entry.flags & CX_ENTRY_NULL) != 0)
+		return CX_NEGATIVE;
+	return status;
+}
+
+/* Whether others have changed what was loaded when a generation was drawn. */
+static bool
+others_moved(const CxAsk *ask, uint64 gen, const CxHit *hit)
+{
+	return !all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
+		cx_cache_moved_since(ask, gen, hit->entry.ntags, hit->tag_id,
+							 &hit->reads);
 }
 
 /* What the transaction itself has staged under this identity. */
@@ -237,12 +259,13 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 	if (has_expired(ask, hit->expires) ||
 		cx_reads_own(&hit->reads) ||
 		cx_reads_moved_since(&hit->reads, hit->gen) ||
-		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id))
+		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
+		(op->u.write.loaded && others_moved(ask, op->u.write.check_gen, hit)))
 	{
 		cx_store_release(hit);
 		return CX_MISS;
 	}
-	return status_of(hit);
+	return serve(ask, hit, CX_HIT);
 }
 
 /*
@@ -312,7 +335,7 @@ note_fresh(const CxAsk *ask, const CxHit *hit, bool quiet)
 	ms = (when - hit->entry.created) / 1000 - COARSE_ERROR_US / 1000;
 	if (ms < (int64) hit->entry.seen_ms + SEEN_EVERY_MS || ms > PG_UINT32_MAX)
 		return;
-	cx_store_seen(&ask->ident, hit->gen, (uint32) ms);
+	cx_store_note(&ask->ident, hit->gen, cx_entry_set_seen, (uint32) ms);
 }
 
 /*
@@ -364,7 +387,7 @@ may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 	if (allowed <= 0 || !fresh_reads ||
 		!cx_deps_admits(&ask->view, cleared) ||
 		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
-		cx_gens_floor() > hit->gen ||
+		cx_gens_floor(ask->ident.key_id) > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
 		(cx_pending_any &&
 		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
@@ -435,11 +458,11 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		note_fresh(ask, hit, quiet);
 		hit->stale_until = likely(!hit->entry.has_stale) ? hit->expires
 			: add_time(hit->expires, allowed_staleness(ask, &hit->entry));
-		return status_of(hit);
+		return serve(ask, hit, CX_HIT);
 	}
 	if (ask->stale_us != 0 && hit->entry.has_stale &&
 		may_serve_stale(ask, hit, fresh_reads))
-		return CX_STALE;
+		return serve(ask, hit, CX_STALE);
 	cx_store_release(hit);
 	return CX_DEAD;
 }
@@ -476,9 +499,13 @@ cx_cache_begin_fill(bool exact)
 	return gen;
 }
 
-/* Why a fill must not be stored; CX_NCOUNTERS = nothing against it. */
-static CxCounter
-objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
+/*
+ * Why a fill must not be stored; CX_NCOUNTERS = nothing against it.  What is
+ * staged may be the transaction's own rows.
+ */
+CxCounter
+cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
+				   bool staged)
 {
 	const CxReads *reads = entry->reads;
 	bool		exact = reads != NULL && reads->known && reads->exact;
@@ -492,7 +519,7 @@ objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen)
 		return CX_REFUSED_QUERY;
 	/* of what an exact entry has read the own writes are known */
 	if (exact ? cx_reads_own(reads)
-		: TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		: !staged && TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return CX_REFUSED_WRITES;
 	if (CX_BUG_IS(CX_BUG_UNCHECKED_FILL))
 		return CX_NCOUNTERS;
@@ -517,7 +544,7 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 
 	if (ask->cache->number < 0)
 		return CX_FILL_IMPOSSIBLE;
-	why = objection(ask, entry, gen);
+	why = cx_cache_objection(ask, entry, gen, false);
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);

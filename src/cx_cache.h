@@ -6,6 +6,7 @@
 #define CX_CACHE_H
 
 #include "cx_catalog.h"
+#include "cx_counters.h"
 #include "cx_pending.h"
 #include "cx_store.h"
 
@@ -41,7 +42,7 @@ cx_cache_is_served(CxStatus status)
 }
 
 /*
- * What an atomic change started from.  At the commit another generation than
+ * What an atomic change, or a loader whose result is staged, started from.  At the commit another generation than
  * gen under the identity, or a dependency that moved after check_gen, beats
  * the change: the identity is then empty.
  */
@@ -74,6 +75,8 @@ extern bool cx_cache_own_moved(const CxAsk *ask, int ntags,
 extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
 extern uint64 cx_cache_begin_fill(bool exact);
+extern CxCounter cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry,
+									uint64 gen, bool staged);
 extern CxFilled cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen,
 							  uint8 frequency);
 extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
@@ -81,6 +84,8 @@ extern void cx_cache_discard(const CxAsk *ask, uint64 gen);
 /* Changes of the current transaction: cx_change.c */
 extern CxStatus cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base);
 extern bool cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base);
+extern CxFilled cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry,
+									  uint64 gen, uint8 frequency);
 extern void cx_cache_stage_nowhere(const CxAsk *ask);
 extern void cx_cache_stage_removal(CxAsk *ask, const CxBase *base);
 extern void cx_cache_invalidate_key(CxCache *cache, const char *key, Size len);
@@ -109,5 +114,6 @@ extern void cx_cache_cut(uint32 n);
 /* Background: cx_reclaim.c */
 extern bool cx_cache_sweep(TimestampTz now);
 extern TimestampTz cx_cache_next_due(void);
+extern void cx_cache_role_created(Oid role);
 
 #endif							/* CX_CACHE_H */

@@ -64,11 +64,12 @@ like_column(const FormData_pg_proc *form)
 }
 
 /*
- * Add all functions of the name that may be meant.  A schema that does not
- * exist is the name of something else.
+ * Add all functions of the name that may be meant, those that only a query can
+ * call too if any.  A schema that does not exist is the name of something
+ * else.
  */
 static List *
-add_name(List *functions, const CxMention *mention, bool xids)
+add_name(List *functions, const CxMention *mention, bool xids, bool any)
 {
 	Oid			schema = InvalidOid;
 	CatCList   *list;
@@ -85,7 +86,7 @@ add_name(List *functions, const CxMention *mention, bool xids)
 		form = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
 		if (OidIsValid(schema) && form->pronamespace != schema)
 			continue;
-		if (!cx_candidates_callable(form) ||
+		if ((!any && !cx_candidates_callable(form)) ||
 			(mention->kind == CX_MENTION_COLUMN && !like_column(form)))
 			continue;
 		/* Ages of timestamps are too common to be refused for this one. */
@@ -124,11 +125,11 @@ add_operator(List *functions, const char *name)
 }
 
 /*
- * Add all user-defined casts: an assignment needs no sign in the text, and
+ * Add all user-defined casts, to a type or to any: an assignment needs no sign in the text, and
  * PL/pgSQL does it without the executor.
  */
 static List *
-add_casts(List *functions)
+add_casts(List *functions, Oid target)
 {
 	Relation	rel;
 	SysScanDesc scan;
@@ -140,7 +141,8 @@ add_casts(List *functions)
 	{
 		Form_pg_cast form = (Form_pg_cast) GETSTRUCT(tuple);
 
-		if (form->oid >= FirstNormalObjectId && OidIsValid(form->castfunc))
+		if (form->oid >= FirstNormalObjectId && OidIsValid(form->castfunc) &&
+			(!OidIsValid(target) || form->casttarget == target))
 			functions = list_append_unique_oid(functions, form->castfunc);
 	}
 	systable_endscan(scan);
@@ -159,7 +161,16 @@ cx_candidates_mentioned(List *functions, const CxMention *mention, bool xids)
 {
 	return mention->kind == CX_MENTION_OPERATOR
 		? add_operator(functions, mention->name)
-		: add_name(functions, mention, xids);
+		: add_name(functions, mention, xids, false);
+}
+
+/* The same, for all that a body may call, and not only in expressions. */
+List *
+cx_candidates_any(List *functions, const CxMention *mention)
+{
+	return mention->kind == CX_MENTION_OPERATOR
+		? add_operator(functions, mention->name)
+		: add_name(functions, mention, false, true);
 }
 
 /*
@@ -178,5 +189,15 @@ cx_candidates_unnamed(List *functions)
 
 	for (i = 0; i < (int) lengthof(operators); i++)
 		functions = add_operator(functions, operators[i]);
-	return add_casts(functions);
+	return add_casts(functions, InvalidOid);
+}
+
+/*
+ * Adds what the server calls to make json of values: such casts are looked up
+ * when it meets them.
+ */
+List *
+cx_candidates_json(List *functions)
+{
+	return add_casts(functions, JSONOID);
 }

@@ -13,6 +13,8 @@
 extern bool cx_candidates_callable(const FormData_pg_proc *form);
 extern List *cx_candidates_mentioned(List *functions, const CxMention *mention,
 									 bool xids);
+extern List *cx_candidates_any(List *functions, const CxMention *mention);
 extern List *cx_candidates_unnamed(List *functions);
+extern List *cx_candidates_json(List *functions);
 
 #endif							/* CX_CANDIDATES_H */

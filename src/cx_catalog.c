@@ -136,9 +136,9 @@ cx_catalog_table(const char *name)
 	return table;
 }
 
-/* The trigger function of watches, with the same caution. */
-Oid
-cx_catalog_on_change(void)
+/* A function of the extension, with the same caution. */
+static Oid
+function_of(const char *name, const Oid *args, int nargs)
 {
 	Oid			extension = get_extension_oid("cachex", true);
 	Oid			schema = get_namespace_oid("cachex", true);
@@ -147,12 +147,28 @@ cx_catalog_on_change(void)
 	if (!OidIsValid(extension) || !OidIsValid(schema))
 		return InvalidOid;
 	function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid,
-							   CStringGetDatum("on_change"),
-							   PointerGetDatum(buildoidvector(NULL, 0)),
+							   CStringGetDatum(name),
+							   PointerGetDatum(buildoidvector(args, nargs)),
 							   ObjectIdGetDatum(schema));
 	return OidIsValid(function) &&
 		getExtensionOfObject(ProcedureRelationId, function) == extension
 		? function : InvalidOid;
+}
+
+/* The trigger function of watches. */
+Oid
+cx_catalog_on_change(void)
+{
+	return function_of("on_change", NULL, 0);
+}
+
+/* The function that reaches into every cache of the database. */
+Oid
+cx_catalog_invalidate_tags(void)
+{
+	Oid			args[] = {TEXTARRAYOID};
+
+	return function_of("invalidate_tags", args, 1);
 }
 
 static void
@@ -217,7 +233,8 @@ enter(const char *name, int64 id)
 	cache->number = cx_registry_register(MyDatabaseId, id, name,
 										 GetCurrentTimestamp(), &cache->uid);
 	cache->shared = cache->number < 0 ? NULL : cx_registry_get(cache->number);
-	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len);
+	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len,
+								 id < 0);
 	return cache;
 }
 

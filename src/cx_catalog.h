@@ -76,6 +76,7 @@ extern uint64 cx_catalog_public_memory(void);
 extern bool cx_catalog_any_in_table(void);
 extern Oid	cx_catalog_table(const char *name);
 extern Oid	cx_catalog_on_change(void);
+extern Oid	cx_catalog_invalidate_tags(void);
 
 /* Adds a warmer to a set of required ones, in any order. */
 static inline void

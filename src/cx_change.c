@@ -11,7 +11,9 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "cx_cache.h"
@@ -21,6 +23,7 @@
 #include "cx_like.h"
 #include "cx_make.h"
 #include "cx_scan.h"
+#include "cx_sight.h"
 #include "cx_tier_write.h"
 
 /* ---- staging ---- */
@@ -64,6 +67,8 @@ write_op(const CxAsk *ask)
 		cx_commit_unstage(op);
 		cx_tier_forget(op->u.write.kept);
 		op->u.write.kept = NULL;
+		op->u.write.loaded = false;
+		op->u.write.deferred = false;
 		op->stored = false;
 		return op;
 	}
@@ -110,6 +115,38 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 	op->u.write.kept = cx_tier_keep(ask, entry);
 	cx_tier_late();
 	return true;
+}
+
+/*
+ * Stages what a loader returned that saw the transaction's own rows, unless
+ * something forbids it: as cx_cache_fill.  What others have changed at the
+ * commit, since gen was drawn, beats it.
+ */
+CxFilled
+cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
+					  uint8 frequency)
+{
+	CxBase		base = {CX_BASE_ANY, gen, frequency, NULL};
+	CxCounter	why;
+	CxOp	   *op;
+
+	if (ask->cache->number < 0)
+		return CX_FILL_IMPOSSIBLE;
+	why = cx_cache_objection(ask, entry, gen, true);
+	if (why != CX_NCOUNTERS)
+	{
+		cx_counters_add(ask->cache->number, why, 1);
+		return CX_FILL_REFUSED;
+	}
+	if (!cx_cache_stage(ask, entry, &base))
+		return CX_FILL_IMPOSSIBLE;
+	op = cx_pending_get(cx_pending_last(ask->ident.id));
+	op->u.write.loaded = true;
+	/* a row would have to be right for a snapshot that does not see our own */
+	cx_tier_forget(op->u.write.kept);
+	op->u.write.kept = NULL;
+	op->u.write.deferred = ask->cache->persist == CX_PERSIST_TABLE;
+	return CX_FILLED;
 }
 
 /* Stages that the identity is empty. */
@@ -310,13 +347,16 @@ cx_cache_clear_stored(const char *name)
 
 /*
  * Invalidates the keys of a cache that match a pattern: now, or (at_commit)
- * those that others have put since.  Returns how many entries that are alive
- * matched.  Interruptible; looks at one bucket at a time.
+ * those that others have put since.  Returns how many entries of seen_by, if
+ * that is given, matched that are alive and the role may see.  Interruptible;
+ * looks at one bucket at a time.
  */
 static uint64
-match_keys(int cache, uint64 deps, const char *pattern, bool at_commit)
+match_keys(int cache, uint64 deps, const char *pattern, const CxCache *seen_by,
+		   bool at_commit)
 {
 	CxScan	   *scan = cx_scan_begin(cache);
+	bool		all = seen_by && cx_sight_all_entries(seen_by);
 	CxScanned	entry;
 	Size		pattern_len = strlen(pattern);
 	TimestampTz now = GetCurrentTimestamp();
@@ -330,7 +370,8 @@ match_keys(int cache, uint64 deps, const char *pattern, bool at_commit)
 						   pattern_len))
 			continue;
 		id = cx_key_of_key(deps, entry.key, entry.entry.key_len);
-		if (!cx_scan_is_dead(&entry, deps, now))
+		if (seen_by && (all || cx_sight_entry(seen_by, &entry)) &&
+			!cx_scan_is_dead(&entry, deps, now))
 			n++;
 		if (at_commit)
 			add_matched(id, cache);
@@ -343,7 +384,8 @@ match_keys(int cache, uint64 deps, const char *pattern, bool at_commit)
 
 /*
  * Invalidates the keys that match a pattern as of the commit.  Returns how
- * many entries match now.
+ * many entries match now that the current role may see: the number must not
+ * tell it what keys others have.
  */
 uint64
 cx_cache_invalidate_like(CxCache *cache, const char *pattern)
@@ -366,7 +408,7 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	op->u.like.pattern = copy;
 	cx_commit_mark_if_ending(op);
 	cx_tier_late();
-	return match_keys(op->cache, cache->deps, pattern, false);
+	return match_keys(op->cache, cache->deps, pattern, cache, false);
 }
 
 /*
@@ -376,6 +418,9 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 void
 cx_cache_table_written(Oid rel, char command)
 {
+	/* nothing that is kept was read from it */
+	if (get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
+		return;
 	cx_inval_table(rel, CX_ROWS, command, false);
 	cx_commit_mark_writes_if_ending();
 }
@@ -384,6 +429,8 @@ cx_cache_table_written(Oid rel, char command)
 void
 cx_cache_invalidate_table(Oid rel)
 {
+	if (get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
+		return;
 	(void) GetTopTransactionId();
 	cx_inval_table(rel, CX_ROWS, CX_COMMAND_CALL, false);
 	cx_inval_table(rel, CX_SHAPE, CX_COMMAND_CALL, false);
@@ -468,7 +515,8 @@ cx_cache_before_commit(bool prepare)
 		if (op->kind == CX_OP_LIKE && prepare)
 			clear_number(op->cache, op->u.like.deps, 0);
 		else if (op->kind == CX_OP_LIKE)
-			match_keys(op->cache, op->u.like.deps, op->u.like.pattern, true);
+			match_keys(op->cache, op->u.like.deps, op->u.like.pattern, NULL,
+					   true);
 	}
 	cx_tier_before_commit(prepare);
 }

@@ -18,15 +18,18 @@
 #include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "cx_access.h"
 #include "cx_collect.h"
 #include "cx_compat.h"
 #include "cx_lineage.h"
 #include "cx_names.h"
+#include "cx_plan.h"
 #include "cx_reads.h"
 #include "cx_watched.h"
 
@@ -38,6 +41,9 @@ struct CxCollector
 	CxRefusal	refusal;
 	Oid			function;		/* to blame for it, or invalid */
 	char	   *what;			/* likewise, or NULL */
+	Oid			user;			/* who runs the loader */
+	CxAccess   *access;			/* what others need, of a shared cache, or
+								 * NULL */
 	List	   *rels;			/* OIDs */
 	List	   *settings;		/* char * */
 	List	   *started;		/* QueryDesc *, those whose plans were seen */
@@ -145,6 +151,16 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 	take_relations(c, desc->plannedstmt);
 	foreach(lc, judgement->settings)
 		add_setting(c, lfirst(lc));
+	if (c->access && c->user == GetUserId())
+	{
+		cx_access_add_plan(c->access, desc->plannedstmt);
+		cx_access_add_sharing(c->access, &judgement->sharing);
+	}
+	else if (c->access && judgement->refusal != CX_NOT_REFUSED)
+	{
+		/* what a definer runs is the same for all, but for the session's own */
+		c->access->closed = true;
+	}
 	if (!c->exact)
 		return;
 	if (judgement->refusal != CX_NOT_REFUSED)
@@ -153,7 +169,35 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "another snapshot");
 }
 
+/* Whether a collector needs to know what others may do. */
+static bool
+any_shared(void)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (c->access)
+			return true;
+	}
+	return false;
+}
+
 /* ---- hooks ---- */
+
+/* A loader's queries before they are planned. */
+static void
+collect_queries(List *queries)
+{
+	CxSharing	sharing = {false};
+
+	if (!any_shared())
+		return;
+	cx_share_queries(queries, &sharing);
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (c->access && c->user == GetUserId())
+			cx_access_add_sharing(c->access, &sharing);
+	}
+}
 
 /*
  * The queries of functions in parallel workers would not be seen, so a plan
@@ -174,7 +218,7 @@ collect_start(QueryDesc *desc, int eflags)
 {
 	CxJudgement judgement;
 
-	cx_judge_plan(desc->plannedstmt, &judgement);
+	cx_judge_plan(desc->plannedstmt, any_shared(), &judgement);
 	if (judgement.user_code && desc->plannedstmt->parallelModeNeeded)
 		forbid_workers(desc);
 	if (prev_executor_start)
@@ -232,6 +276,7 @@ cx_collect_install_hooks(void)
 	ExecutorRun_hook = executor_run;
 	prev_executor_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = executor_end;
+	cx_plan_queries_hook = collect_queries;
 }
 
 /* ---- the stack ---- */
@@ -243,11 +288,27 @@ cx_collect_is_active(void)
 }
 
 /*
+ * Begins to write down what others need: nothing will do where names mean
+ * something of this session's own.
+ */
+static void
+begin_access(CxCollector *c)
+{
+	CxSharing	sharing = {false};
+
+	cx_access_begin(c->access, c->user);
+	cx_share_function(InvalidOid, &sharing);
+	if (sharing.personal || cx_names_hidden())
+		c->access->closed = true;
+}
+
+/*
  * Begins to collect; exact says that the result must depend on nothing
- * unknown.  A snapshot is active.  To be ended in any case.
+ * unknown, shared that other roles may be served it.  A snapshot is active.
+ * To be ended in any case.
  */
 CxCollector *
-cx_collect_begin(bool exact)
+cx_collect_begin(bool exact, bool shared)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "cachex collector",
@@ -257,6 +318,12 @@ cx_collect_begin(bool exact)
 
 	c->context = context;
 	c->exact = exact;
+	c->user = GetUserId();
+	if (shared)
+	{
+		c->access = MemoryContextAlloc(context, sizeof(CxAccess));
+		begin_access(c);
+	}
 	c->temporary_runs = cx_names_temporary_runs;
 	c->snapshot.xmin = snapshot->xmin;
 	c->snapshot.xmax = snapshot->xmax;
@@ -398,6 +465,16 @@ cx_collect_end(CxCollector *c, CxReads *reads)
 	return c->refusal;
 }
 
+/*
+ * What other roles need to be served the result, NULL unless it was asked
+ * for; as long as the collector.
+ */
+const CxAccess *
+cx_collect_access(const CxCollector *c)
+{
+	return c->access;
+}
+
 /* Who is to blame for a refusal, for a message; NULL when it is nobody. */
 char *
 cx_collect_culprit(const CxCollector *c)
@@ -419,6 +496,9 @@ cx_collect_cached(const CxReads *reads, bool exact)
 		if (c->exact && !exact)
 			refuse(c, CX_UNKNOWN_QUERY, InvalidOid,
 				   "what happens to be in a cache");
+		/* and that may be another one's, or for him only */
+		if (c->access)
+			c->access->closed = true;
 		for (int i = 0; i < reads->nread; i++)
 			add_relation(c, reads->rel[i], true);
 		for (int at = 0; at < reads->settings_len;

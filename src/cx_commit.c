@@ -20,7 +20,7 @@
 #include "cx_counters.h"
 #include "cx_inval.h"
 #include "cx_make.h"
-#include "cx_reads.h"
+#include "cx_overtake.h"
 #include "cx_tier_queue.h"
 #include "cx_tier_write.h"
 #include "cx_visits.h"
@@ -201,94 +201,32 @@ cx_commit_unstage(CxOp *op)
 
 /* ---- after the commit: nothing here can fail ---- */
 
-/* Whether the transaction invalidated a dependency of a write after it. */
-static bool
-is_overtaken(uint32 n, int ntags, const uint64 *tag_id)
-{
-	const CxOp *op = cx_pending_get(n);
-
-	if (cx_pending_last_invalidation() == CX_OP_NONE ||
-		cx_pending_last_invalidation() < n)
-		return false;
-	if (cx_pending_later(op->u.write.key_id, n) ||
-		cx_pending_later(op->u.write.cache_id, n))
-		return true;
-	if (op->u.write.scope_id != 0 &&
-		(cx_pending_later(op->u.write.scope_id, n) ||
-		 cx_pending_later(op->u.write.scoped_key_id, n)))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_pending_later(tag_id[i], n))
-			return true;
-	}
-	return false;
-}
-
 /*
- * Whether somebody who completed after this transaction has moved a dependency
- * of a write already: the write must not come after him.
+ * Gives up what a loader has returned to this transaction if others may have
+ * changed a dependency since.  To be called while the transaction's own
+ * changes are unresolved, since they move the same generations.
  */
-static bool
-others_came_first(const CxOp *op, int ntags, const uint64 *tag_id,
-				  uint64 latest)
+static void
+judge_loaded(CxOp *op)
 {
-	CxDep		dep = {op->u.write.key_id, CX_DEP_KEY, NULL};
+	uint64		tag_id[CX_MAX_TAGS];
+	CxReads		reads;
+	int			ntags;
 
-	/* for an atomic change, is_beaten says more */
-	if (op->u.write.base_gen != CX_BASE_ANY)
-		return false;
-	if (cx_deps_overtaken(dep, my_xid, latest))
-		return true;
-	dep.id = op->u.write.cache_id;
-	if (cx_deps_overtaken(dep, my_xid, latest))
-		return true;
-	if (op->u.write.scope_id != 0)
-	{
-		dep.id = op->u.write.scope_id;
-		if (cx_deps_overtaken(dep, my_xid, latest))
-			return true;
-		dep.id = op->u.write.scoped_key_id;
-		if (cx_deps_overtaken(dep, my_xid, latest))
-			return true;
-	}
-	for (int i = 0; i < ntags; i++)
-	{
-		dep.id = tag_id[i];
-		if (cx_deps_overtaken(dep, my_xid, latest))
-			return true;
-	}
-	return false;
-}
-
-/* Whether an invalidation overtook an update: see CxBase. */
-static bool
-is_beaten(const CxOp *op, int ntags, const uint64 *tag_id,
-		  const CxReads *reads)
-{
-	uint64		gen = op->u.write.check_gen;
-
-	if (gen == 0)
-		return false;
-	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
-		cx_gens_floor() > gen ||
-		cx_gens_get(CX_GEN_KEY, op->u.write.key_id) > gen)
-		return true;
-	/* a pattern finds only keys that are there */
-	if (op->u.write.base_gen == CX_BASE_ABSENT &&
-		cx_pending_last(op->u.write.fills_id) == CX_OP_NONE &&
-		cx_gens_get(CX_GEN_GROUP, op->u.write.fills_id) > gen)
-		return true;
-	if (op->u.write.scope_id != 0 &&
-		(cx_gens_get(CX_GEN_KEY, op->u.write.scoped_key_id) > gen ||
-		 cx_gens_get(CX_GEN_GROUP, op->u.write.scope_id) > gen))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
-			return true;
-	}
-	return cx_reads_moved_since(reads, gen);
+	if (!op->u.write.loaded || op->u.write.slot == CX_NONE)
+		return;
+	ntags = cx_store_staged(op->id, op->u.write.slot, op->u.write.stage_gen,
+							tag_id, &reads);
+	if (cx_overtake_in_doubt(op, my_xid, ntags, tag_id, &reads))
+		cx_commit_unstage(op);
+	/* who is not in doubt any more has moved what this reads */
+	pg_read_barrier();
+	if (op->u.write.slot != CX_NONE && cx_overtake_since(op, ntags, tag_id, &reads))
+		cx_commit_unstage(op);
+	if (op->u.write.slot == CX_NONE)
+		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
+	/* asked: publish() comes after our own changes have moved the same ones */
+	op->u.write.check_gen = 0;
 }
 
 /*
@@ -320,15 +258,16 @@ publish(uint32 n, uint64 latest)
 
 	/* the generation first: what moves after the tests makes it dead */
 	p.gen = cx_gens_next();
-	beaten = is_beaten(op, ntags, tag_id, &reads);
+	beaten = cx_overtake_since(op, ntags, tag_id, &reads);
 	p.mark = dep_of(op);
 	p.xid = my_xid;
 	p.latest = latest;
 	p.slot = op->u.write.slot;
 	p.stage_gen = op->u.write.stage_gen;
 	p.base_gen = op->u.write.base_gen;
-	p.publish = !beaten && has_place(op) && !is_overtaken(n, ntags, tag_id) &&
-		!others_came_first(op, ntags, tag_id, latest);
+	p.publish = !beaten && has_place(op) &&
+		!cx_overtake_own(n, ntags, tag_id) &&
+		!cx_overtake_before(op, my_xid, ntags, tag_id, latest);
 	result = cx_store_publish(op->id, &p);
 	if (beaten || result == CX_PUBLISH_CONFLICT)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
@@ -505,7 +444,14 @@ cx_cache_after_commit(void)
 		return;
 	latest = cx_view_latest();
 	for (uint32 i = 0; i < n; i++)
-		finish_row(cx_pending_get(i));
+	{
+		CxOp	   *op = cx_pending_get(i);
+
+		if (op->kind == CX_OP_WRITE)
+			judge_loaded(op);
+		else
+			finish_row(op);
+	}
 	resolve_writes(false, latest);
 	for (uint32 i = 0; i < n; i++)
 	{

@@ -32,11 +32,33 @@
 #define cx_compat_owns_database(db, role) pg_database_ownercheck(db, role)
 #define cx_compat_may_create(db, role) \
 	(pg_database_aclcheck(db, role, ACL_CREATE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define cx_compat_owns_table(rel, role) pg_class_ownercheck(rel, role)
 #else
 #define cx_compat_owns_database(db, role) \
 	object_ownercheck(DatabaseRelationId, db, role)
 #define cx_compat_may_create(db, role) \
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
+#define cx_compat_may_execute(function, role) \
+	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define cx_compat_owns_table(rel, role) \
+	object_ownercheck(RelationRelationId, rel, role)
+#endif
+
+/* What of a plan's relations is checked: in the range table itself until 15. */
+#if PG_VERSION_NUM < 160000
+typedef RangeTblEntry CxCompatPermission;
+#define cx_compat_permissions(stmt) ((stmt)->rtable)
+#define cx_compat_query_permissions(query) ((query)->rtable)
+#else
+typedef RTEPermissionInfo CxCompatPermission;
+#define cx_compat_permissions(stmt) ((stmt)->permInfos)
+#define cx_compat_query_permissions(query) ((query)->rteperminfos)
 #endif
 
 #if PG_VERSION_NUM < 170000

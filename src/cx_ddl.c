@@ -3,20 +3,24 @@
  *	  Hooks on DDL: what changes the meaning of queries is noted; a table that
  *	  comes below a watched one is watched; a dropped or changed trigger of a
  *	  watch clears the cache that it names; a dropped database gives up its
- *	  caches; a command that wants a database for itself first sends our worker
+ *	  caches; a new role has nothing of an old one with its OID; a command that wants a database for itself first sends our worker
  *	  away.
  *
  * Locking: none on entry or return.
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace_d.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
@@ -26,6 +30,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_cache.h"
 #include "cx_commit.h"
@@ -73,6 +78,8 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 	internal_drop = access == OAT_DROP &&
 		(((ObjectAccessDrop *) arg)->dropflags & PERFORM_DELETION_INTERNAL) != 0;
 	cx_writes_ddl = true;
+	if (class_id == RelationRelationId && access == OAT_DROP && sub_id == 0)
+		cx_inval_dropped(object_id);
 	/* temporary tables that end with the transaction go after our marks */
 	if (!internal_drop)
 		cx_commit_define_if_ending();
@@ -90,6 +97,10 @@ note_definition(ObjectAccessType access, Oid class_id, Oid object_id,
 			 (access == OAT_POST_ALTER ||
 			  (access == OAT_DROP && is_type_of_its_own(object_id))))
 		cx_inval_catalogs();
+	/* a function that is replaced: the row that can be seen is the old one */
+	else if (class_id == ProcedureRelationId && access == OAT_POST_CREATE &&
+			 SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(object_id)))
+		cx_inval_callers();
 }
 
 static void
@@ -103,13 +114,16 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 	note_definition(access, class_id, object_id, sub_id, arg);
 	if (access == OAT_TRUNCATE)
 		cx_watch_table_truncated(object_id);
-	else if (class_id == TriggerRelationId &&
-			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
+	else if (class_id == TriggerRelationId && access == OAT_POST_CREATE)
+		cx_watch_trigger_created(object_id);
+	else if (class_id == TriggerRelationId && access == OAT_POST_ALTER)
 		cx_watch_trigger_changed(object_id);
 	/* a copy may have warmers, a new name may be one of cachex.databases */
 	else if (class_id == DatabaseRelationId &&
 			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
 		cx_launcher_ask_at_commit(object_id);
+	else if (class_id == AuthIdRelationId && access == OAT_POST_CREATE)
+		cx_cache_role_created(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)
@@ -201,12 +215,18 @@ changes_meaning(Node *command)
 	}
 }
 
-/* Whether a database may have another name or owner, who is a role's member. */
+/*
+ * Whether a database may get another name or owner, who is a member of
+ * pg_database_owner, or it changes who may look at something of the cluster's.
+ */
 static bool
 changes_database(Node *command)
 {
 	switch (nodeTag(command))
 	{
+		case T_GrantStmt:
+			return castNode(GrantStmt, command)->objtype == OBJECT_DATABASE ||
+				castNode(GrantStmt, command)->objtype == OBJECT_TABLESPACE;
 		case T_RenameStmt:
 			return castNode(RenameStmt, command)->renameType == OBJECT_DATABASE;
 		case T_AlterOwnerStmt:
@@ -216,6 +236,64 @@ changes_database(Node *command)
 		default:
 			return false;
 	}
+}
+
+/* Whether a GRANT or REVOKE on tables is about the server's own. */
+static bool
+grants_catalogs(GrantStmt *command)
+{
+	ListCell   *lc;
+
+	foreach(lc, command->objects)
+	{
+		Oid			object;
+
+		if (IsA(lfirst(lc), RangeVar))
+			object = RangeVarGetRelid(lfirst(lc), NoLock, true);
+		else
+		{
+			object = get_namespace_oid(strVal(lfirst(lc)), true);
+			if (object == PG_PUBLIC_NAMESPACE)
+				continue;
+		}
+		if (object < FirstNormalObjectId)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether somebody may no longer be able to call a function, or to find it, or
+ * to have it answer, after a command.  No message tells that from a function
+ * that is new, which does not concern ttl caches; one that is replaced may be a
+ * policy's.  Nor is it known of entries what large objects and catalogs they
+ * were made of.
+ */
+static bool
+changes_callers(Node *command)
+{
+	ObjectType	type;
+
+	switch (nodeTag(command))
+	{
+		case T_AlterFunctionStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
+			return true;
+		case T_GrantStmt:
+			type = castNode(GrantStmt, command)->objtype;
+			if (type == OBJECT_TABLE || type == OBJECT_SEQUENCE)
+				return grants_catalogs(castNode(GrantStmt, command));
+			return true;
+		case T_AlterOwnerStmt:
+			type = castNode(AlterOwnerStmt, command)->objectType;
+			break;
+		default:
+			return false;
+	}
+	return type == OBJECT_FUNCTION || type == OBJECT_PROCEDURE ||
+		type == OBJECT_ROUTINE || type == OBJECT_AGGREGATE ||
+		type == OBJECT_SCHEMA || type == OBJECT_LARGEOBJECT;
 }
 
 /* Tables that were put below another one are watched if that one is. */
@@ -265,6 +343,8 @@ definitions_changed(Node *command, int before)
 		cx_inval_catalogs();
 	if (changes_database(command))
 		cx_inval_cluster();
+	if (changes_callers(command))
+		cx_inval_callers();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;
 	CommandCounterIncrement();

@@ -6,8 +6,9 @@
  * most entries do not need is optional, and the time of creation is the
  * expiry less a life in milliseconds wherever that is exact.
  *
- * An entry that may be served stale has a field behind the header, with the
- * one value that changes after it was written: when it was last found fresh.
+ * Behind the header come the fields with what changes after an entry was
+ * written: when one that may be served stale was last found fresh, and which
+ * roles one of a shared cache was found to be for.
  *
  * Locking: the writer's entry is not yet reachable; readers hold the
  * partition's lock or a reference.
@@ -28,13 +29,14 @@ typedef struct Header
 	uint32		life_ms;		/* from creation to the slot's expiry */
 	uint16		key_len:12;
 	uint16		has_link:1;
+	uint16		has_access:1;
 	uint16		has_stale:1;
 	uint16		has_reads:1;
 	uint8		scope_len;
 	uint8		flags;
 } Header;
 
-StaticAssertDecl(sizeof(Header) == 16, "the header of an entry is small");
+StaticAssertDecl(sizeof(Header) == CX_ENTRY_HEADER, "the header of an entry is small");
 
 typedef struct StaleField
 {
@@ -42,6 +44,14 @@ typedef struct StaleField
 	uint32		by_row:1;
 	uint32		seen_ms;
 } StaleField;
+
+typedef struct AccessField
+{
+	Oid			filler;
+	uint16		closed;
+	uint16		len;
+	Oid			checked[CX_CHECKED_ROLES];
+} AccessField;
 
 typedef struct TypeField
 {
@@ -128,12 +138,12 @@ has_reads(const CxNewEntry *entry)
 	return entry->reads != NULL && entry->reads->known;
 }
 
-/* Bytes of what was read, behind the tags. */
+/* Bytes of what was read and is to be checked, behind the tags. */
 static Size
-reads_len(int nrels, Size settings_len)
+reads_len(int nrels, Size settings_len, int access_len)
 {
 	return (settings_len > 0 ? sizeof(uint64) + settings_len : 0) +
-		nrels * sizeof(Oid);
+		nrels * sizeof(Oid) + access_len * sizeof(uint32);
 }
 
 /*
@@ -150,6 +160,8 @@ cx_entry_size(const CxIdent *ident, const CxNewEntry *entry, bool in_scope)
 		size += sizeof(CxScopeLink);
 	if (entry->stale_ms > 0)
 		size += sizeof(StaleField);
+	if (entry->access)
+		size += sizeof(AccessField) + reads_len(0, 0, entry->access->len);
 	if (flags & CX_ENTRY_LOADER)
 		size += sizeof(uint64);
 	if (flags & CX_ENTRY_TYPED)
@@ -162,7 +174,7 @@ cx_entry_size(const CxIdent *ident, const CxNewEntry *entry, bool in_scope)
 	if (has_reads(entry))
 		size += sizeof(ReadsField) +
 			reads_len(entry->reads->nread + entry->reads->nabove,
-					  entry->reads->settings_len);
+					  entry->reads->settings_len, 0);
 	if (flags & CX_ENTRY_METADATA)
 		size = add_size(size, add_size(sizeof(uint32), entry->metadata_len));
 	return add_size(size, entry->value_len);
@@ -174,6 +186,13 @@ write_fields(CxCursor *c, uint8 flags, const CxNewEntry *entry)
 	if (entry->stale_ms > 0)
 	{
 		StaleField	field = {entry->stale_ms, entry->stale_by_row, 0};
+
+		cx_arena_write(c, &field, sizeof(field));
+	}
+	if (entry->access)
+	{
+		AccessField field = {entry->access->filler, entry->access->closed,
+		entry->access->len};
 
 		cx_arena_write(c, &field, sizeof(field));
 	}
@@ -233,6 +252,7 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 	header.key_len = ident->key_len;
 	header.has_link = in_scope;
 	header.has_stale = entry->stale_ms > 0;
+	header.has_access = entry->access != NULL;
 	header.has_reads = has_reads(entry);
 	header.scope_len = ident->scope_len;
 	cx_arena_write(&c, &header, sizeof(header));
@@ -249,13 +269,17 @@ cx_entry_write(CxSlot *slot, const CxIdent *ident, const CxNewEntry *entry)
 	}
 	if (has_reads(entry))
 		write_reads(&c, entry->reads);
+	if (entry->access)
+		cx_arena_write(&c, entry->access->word,
+					   entry->access->len * sizeof(uint32));
 	if (entry->metadata)
 		cx_arena_write(&c, entry->metadata, entry->metadata_len);
 	cx_arena_write(&c, entry->value, entry->value_len);
 }
 
+/* The fields of what changes. */
 static void
-read_fields(CxCursor *c, CxEntry *entry)
+read_changing(CxCursor *c, CxEntry *entry)
 {
 	entry->stale_ms = entry->seen_ms = 0;
 	entry->stale_by_row = false;
@@ -268,6 +292,23 @@ read_fields(CxCursor *c, CxEntry *entry)
 		entry->stale_by_row = field.by_row;
 		entry->seen_ms = field.seen_ms;
 	}
+	entry->access_len = 0;
+	if (entry->has_access)
+	{
+		AccessField field;
+
+		cx_arena_read(c, &field, sizeof(field));
+		entry->filler = field.filler;
+		entry->closed = field.closed;
+		entry->access_len = field.len;
+		memcpy(entry->checked, field.checked, sizeof(field.checked));
+	}
+}
+
+static void
+read_fields(CxCursor *c, CxEntry *entry)
+{
+	read_changing(c, entry);
 	entry->loader = 0;
 	entry->type = JSONBOID;
 	entry->typhash = 0;
@@ -331,10 +372,12 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 	entry->has_reads = header->has_reads;
 	entry->has_link = header->has_link;
 	entry->has_stale = header->has_stale;
+	entry->has_access = header->has_access;
 	entry->created = slot->expires - (int64) header->life_ms * 1000;
 	read_fields(&c, entry);
 	entry->names = c;
 	before = fields_at(header) + (entry->has_stale ? sizeof(StaleField) : 0) +
+		(entry->has_access ? sizeof(AccessField) : 0) +
 		((entry->flags & CX_ENTRY_LOADER) ? sizeof(uint64) : 0) +
 		((entry->flags & CX_ENTRY_TYPED) ? sizeof(TypeField) : 0) +
 		((entry->flags & CX_ENTRY_CREATED) ? sizeof(TimestampTz) : 0) +
@@ -343,8 +386,8 @@ cx_entry_read(const CxSlot *slot, CxEntry *entry)
 		((entry->flags & CX_ENTRY_METADATA) ? sizeof(uint32) : 0) +
 		entry->scope_len + entry->key_len +
 		entry->ntags * sizeof(uint64) + entry->tags_len +
-		reads_len(entry->nread + entry->nabove, entry->settings_len) +
-		entry->metadata_len;
+		reads_len(entry->nread + entry->nabove, entry->settings_len,
+				  entry->access_len) + entry->metadata_len;
 	entry->value_len = header->len - before;
 	entry->tags = c;
 }
@@ -354,65 +397,6 @@ uint32
 cx_entry_len(const CxSlot *slot)
 {
 	return ((const Header *) cx_arena_address(slot->data))->len;
-}
-
-/* Whether the texts of the tags are as long as all of them together. */
-static bool
-tags_are_sound(const CxEntry *entry)
-{
-	CxCursor	c = entry->tags;
-	Size		len = 0;
-	uint8		one;
-
-	cx_arena_skip(&c, entry->ntags * sizeof(uint64));
-	for (int i = 0; i < entry->ntags && len < entry->tags_len; i++)
-	{
-		cx_arena_read(&c, &one, 1);
-		cx_arena_skip(&c, one);
-		len += 1 + one;
-	}
-	return len == entry->tags_len;
-}
-
-/* The same for the names of settings, which a zero byte ends. */
-static bool
-settings_are_sound(const CxEntry *entry)
-{
-	CxCursor	c = entry->tags;
-	char		last;
-
-	if (entry->settings_len == 0)
-		return true;
-	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
-				  sizeof(uint64) + entry->settings_len - 1);
-	cx_arena_read(&c, &last, 1);
-	return last == '\0';
-}
-
-/*
- * Whether len bytes that came from outside are an entry, as far as one can
- * see: reading it stays within them.  Fills entry, its cursor for tags too.
- */
-bool
-cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry)
-{
-	CxCursor	c;
-
-	if (len < sizeof(Header) || cx_entry_len(slot) != len)
-		return false;
-	cx_entry_read(slot, entry);
-	/* a sum beyond len shows as a value that is longer */
-	if (entry->metadata_len > len || entry->value_len > len ||
-		entry->key_len > CX_MAX_KEY || entry->ntags > CX_MAX_TAGS ||
-		entry->nread + entry->nabove > CX_MAX_RELATIONS ||
-		entry->settings_len > CX_MAX_SETTINGS ||
-		((entry->scope_len > 0 || entry->has_link) &&
-		 (entry->flags & CX_ENTRY_SCOPE) == 0))
-		return false;
-	c = entry->names;
-	cx_arena_skip(&c, entry->scope_len + entry->key_len);
-	entry->tags = c;
-	return tags_are_sound(entry) && settings_are_sound(entry);
 }
 
 /*
@@ -426,6 +410,25 @@ cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms)
 	char	   *field = address + fields_at((const Header *) address);
 
 	*(volatile uint32 *) (field + offsetof(StaleField, seen_ms)) = seen_ms;
+}
+
+/*
+ * Notes that a role may be served an entry with an access field.  Others may
+ * do the same at the same time, and one of the notes be lost.
+ */
+void
+cx_entry_set_checked(const CxSlot *slot, Oid role)
+{
+	const Header *header = (const Header *) cx_arena_address(slot->data);
+	AccessField *field = (AccessField *)
+	(cx_arena_address(slot->data) + fields_at(header) +
+	 (header->has_stale ? sizeof(StaleField) : 0));
+	volatile Oid *checked = field->checked;
+	int			n = 0;
+
+	while (n < CX_CHECKED_ROLES && OidIsValid(checked[n]))
+		n++;
+	checked[n < CX_CHECKED_ROLES ? n : role % CX_CHECKED_ROLES] = role;
 }
 
 /*
@@ -504,6 +507,21 @@ cx_entry_reads(const CxEntry *entry, CxReads *reads)
 				  (entry->nread + entry->nabove) * sizeof(Oid));
 }
 
+/* What must be checked before others are served; entry->tags must be set. */
+void
+cx_entry_access(const CxEntry *entry, CxAccess *access)
+{
+	CxCursor	c = entry->tags;
+
+	access->filler = entry->filler;
+	access->closed = entry->closed;
+	access->len = entry->access_len;
+	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
+				  reads_len(entry->nread + entry->nabove,
+							entry->settings_len, 0));
+	cx_arena_read(&c, access->word, entry->access_len * sizeof(uint32));
+}
+
 /* Where the metadata begins; entry->tags must be set. */
 CxCursor
 cx_entry_metadata(const CxEntry *entry)
@@ -512,7 +530,7 @@ cx_entry_metadata(const CxEntry *entry)
 
 	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
 				  reads_len(entry->nread + entry->nabove,
-							entry->settings_len));
+							entry->settings_len, entry->access_len));
 	return c;
 }
 

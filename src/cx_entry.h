@@ -32,6 +32,7 @@ typedef struct CxScopeLink
 	uint32		count;			/* entries of the scope; of the oldest */
 } CxScopeLink;
 
+#define CX_ENTRY_HEADER 16		/* bytes that each entry has */
 #define CX_MAX_RELATIONS 128	/* that an entry may depend on */
 #define CX_MAX_SETTINGS 512		/* bytes of the names of settings */
 #define CX_SETTING_SCHEMA "current_schema"	/* among them: what that returns */
@@ -53,6 +54,21 @@ typedef struct CxReads
 	char		settings[CX_MAX_SETTINGS];
 } CxReads;
 
+#define CX_MAX_ACCESS 256		/* words of what must be checked */
+#define CX_CHECKED_ROLES 4		/* that an entry remembers */
+
+/*
+ * Whom the result of a loader may be served to, in a shared cache: who could
+ * run it himself.  The words are what is to be checked for a role: cx_access.c.
+ */
+typedef struct CxAccess
+{
+	Oid			filler;			/* is not checked; InvalidOid: everybody is */
+	bool		closed;			/* nobody else is served */
+	uint16		len;
+	uint32		word[CX_MAX_ACCESS];
+} CxAccess;
+
 /* What is to be stored. Pointers into the caller's memory. */
 typedef struct CxNewEntry
 {
@@ -69,6 +85,7 @@ typedef struct CxNewEntry
 	bool		stale_by_row;	/* the loader's row says so */
 	double		cost_us;
 	const CxReads *reads;		/* NULL = not known */
+	const CxAccess *access;		/* NULL = who may read the cache */
 	int			ntags;
 	uint64		tag_id[CX_MAX_TAGS];
 	const char *tag[CX_MAX_TAGS];	/* not terminated */
@@ -99,6 +116,11 @@ typedef struct CxEntry
 	uint16		nread;
 	uint16		nabove;
 	uint16		settings_len;
+	bool		has_access;
+	bool		closed;			/* as in CxAccess, as are the next two */
+	Oid			filler;
+	uint16		access_len;
+	Oid			checked[CX_CHECKED_ROLES];	/* roles that may be served */
 	Oid			type;
 	uint32		typhash;
 	uint64		loader;
@@ -112,6 +134,7 @@ typedef struct CxEntry
 #define CX_MAX_STALE_MS PG_INT32_MAX	/* 24 days */
 
 extern TimestampTz cx_entry_end(const CxNewEntry *entry);
+extern void cx_entry_set_checked(const CxSlot *slot, Oid role);
 extern void cx_entry_set_seen(const CxSlot *slot, uint32 seen_ms);
 extern Size cx_entry_size(const CxIdent *ident, const CxNewEntry *entry,
 						  bool in_scope);
@@ -119,7 +142,6 @@ extern void cx_entry_write(CxSlot *slot, const CxIdent *ident,
 						   const CxNewEntry *entry);
 extern void cx_entry_read(const CxSlot *slot, CxEntry *entry);
 extern uint32 cx_entry_len(const CxSlot *slot);
-extern bool cx_entry_is_sound(const CxSlot *slot, uint32 len, CxEntry *entry);
 extern bool cx_entry_matches(const CxSlot *slot, const CxIdent *ident,
 							 CxEntry *entry);
 extern CxScopeLink *cx_entry_link(const CxSlot *slot);
@@ -127,6 +149,7 @@ extern uint8 cx_entry_scope(const CxSlot *slot, char *scope);
 extern bool cx_entry_has_scope(const CxSlot *slot, const char *scope,
 							   uint8 len);
 extern void cx_entry_reads(const CxEntry *entry, CxReads *reads);
+extern void cx_entry_access(const CxEntry *entry, CxAccess *access);
 extern CxCursor cx_entry_metadata(const CxEntry *entry);
 extern CxCursor cx_entry_value(const CxEntry *entry);
 

@@ -130,15 +130,18 @@ cx_fetch_begin(CxFetch *f)
 	strlcpy(f->cache, f->ask.cache->name, NAMEDATALEN);
 	f->cache_uid = f->ask.cache->uid;
 	f->exact = f->ask.cache->exact;
+	f->shared = f->ask.cache->is_shared;
 	f->old_gen = 0;
 	f->frequency = 0;
 	f->alone = false;
+	f->staged = false;
 	f->claim.held = false;
 	f->due = false;
 	f->other_settings = false;
 	f->gen = 0;
 	f->invalid = false;
 	f->reads.known = false;
+	f->access = NULL;
 	f->loader = 0;
 	if (f->function)
 		f->loader = cx_fingerprint_loader(f->function, strlen(f->function),
@@ -374,7 +377,7 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 {
 	CxStatus	status;
 
-	if (f->ask.may != CX_MAY_ALL)
+	if ((f->ask.may & CX_MAY_READ) == 0)
 		note_denied(f);
 	if (f->mode == CX_FETCH_BYPASS || !cx_read_enabled(&f->ask))
 	{
@@ -438,8 +441,12 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	if (cx_fetch_find_cache_again(f))
 	{
 		cache = f->ask.cache->number;
-		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable &&
-			(f->ask.may & CX_MAY_WRITE) != 0;
+		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
+		if (keep && (f->ask.may & CX_MAY_WRITE) == 0)
+		{
+			note_denied(f);
+			keep = false;
+		}
 	}
 	f->query = pnstrdup(f->query, f->query_len);
 	PG_TRY();
@@ -447,7 +454,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 		if (keep)
 		{
 			f->gen = cx_cache_begin_fill(f->exact);
-			collector = cx_collect_begin(f->exact);
+			collector = cx_collect_begin(f->exact, f->shared);
 		}
 		run(f, arg);
 	}
@@ -464,6 +471,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	if (!keep)
 		return;
 	f->refusal = cx_collect_end(collector, &f->reads);
+	f->access = cx_collect_access(collector);
 	if (f->refusal != CX_NOT_REFUSED && f->exact)
 		announce(f, collector);
 }
@@ -527,7 +535,10 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	entry.loader = f->loader;
 	entry.cost_us = loaded->cost_us;
 	entry.reads = &f->reads;
+	entry.access = f->access;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
+	if (f->staged)
+		return cx_cache_stage_loaded(&f->ask, &entry, f->gen, f->frequency);
 	return cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
 }
 

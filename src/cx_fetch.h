@@ -28,6 +28,7 @@ typedef struct CxFetch
 	char		cache[NAMEDATALEN];
 	uint64		cache_uid;
 	bool		exact;			/* the cache is */
+	bool		shared;			/* likewise */
 	CxFetchMode mode;
 	Oid			type;			/* of the result */
 	const char *query;			/* NULL: there is none; terminated once the
@@ -42,6 +43,8 @@ typedef struct CxFetch
 	uint8		frequency;		/* its */
 	bool		other_loader;	/* the entry in the way has */
 	bool		alone;			/* loads without regard to others */
+	bool		staged;			/* what is loaded is the transaction's own, as
+								 * if it had put it */
 	CxClaim		claim;			/* of this call, to load for all */
 	bool		due;			/* what was found is to be refreshed */
 	bool		other_settings; /* it depends on settings by name */
@@ -51,6 +54,7 @@ typedef struct CxFetch
 	CxRefusal	refusal;
 	bool		invalid;		/* the value violates the cache's validation */
 	CxReads		reads;
+	const CxAccess *access;		/* in a shared cache, else NULL */
 } CxFetch;
 
 typedef void (*CxFetchRun) (CxFetch *f, void *arg);

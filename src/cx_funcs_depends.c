@@ -1,6 +1,7 @@
 /*
  * cx_funcs_depends.c
- *	  What the entries of this database depend on, for the view dependencies.
+ *	  What the entries of this database depend on, for the view dependencies:
+ *	  those entries that the reader may see.
  *
  * Nothing knows which entries depend on a table: a change moves a number.
  * So this is counted here, in a walk over all entries.
@@ -20,6 +21,7 @@
 #include "cx_preload.h"
 #include "cx_rels.h"
 #include "cx_scan.h"
+#include "cx_sight.h"
 
 PG_FUNCTION_INFO_V1(cachex_dependencies);
 
@@ -101,13 +103,15 @@ count_entry(HTAB *table, const CxScanned *e)
 static void
 count_cache(HTAB *table, const CxCache *cache)
 {
+	bool		all = cx_sight_all_entries(cache);
 	CxScan	   *scan = cx_scan_begin(cache->number);
 	TimestampTz now = GetCurrentTimestamp();
 	CxScanned	e;
 
 	while (cx_scan_next(scan, &e))
 	{
-		if (!e.staged && !cx_scan_is_dead(&e, cache->deps, now))
+		if (!e.staged && (all || cx_sight_entry(cache, &e)) &&
+			!cx_scan_is_dead(&e, cache->deps, now))
 			count_entry(table, &e);
 	}
 	cx_scan_end(scan);

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type_d.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 
@@ -19,6 +20,9 @@
 PG_FUNCTION_INFO_V1(cachex_grant_cache);
 PG_FUNCTION_INFO_V1(cachex_revoke_cache);
 
+static const char *const readers = "readers";
+static const char *const writers = "writers";
+
 /* The column that holds the roles with a privilege. */
 static const char *
 column_of(FunctionCallInfo fcinfo, int n)
@@ -27,9 +31,9 @@ column_of(FunctionCallInfo fcinfo, int n)
 														 NAMEDATALEN - 1));
 
 	if (strcmp(privilege, "read") == 0)
-		return "readers";
+		return readers;
 	if (strcmp(privilege, "write") == 0)
-		return "writers";
+		return writers;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized privilege \"%s\"", privilege),
@@ -46,6 +50,15 @@ role_of(FunctionCallInfo fcinfo, int n)
 	return strcmp(name, "public") == 0 ? InvalidOid : get_role_oid(name, false);
 }
 
+/* A column without roles that were dropped: another may get such a number. */
+static const char *
+those_there(const char *column)
+{
+	return psprintf("ARRAY(SELECT r FROM unnest(%s) AS r"
+					" WHERE r = 0::oid OR r IN (SELECT oid FROM pg_roles))",
+					column);
+}
+
 /*
  * Gives or takes a privilege.  To give away
  * what others have put takes all of the owner's privileges; of a built-in
@@ -57,25 +70,34 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	CxCache    *cache;
 	CxBooksArgs args = {0};
 	const char *column;
+	const char *other;
 
 	cx_args_writable(function);
 	cache = cx_args_cache(fcinfo, 0);
 	if (cache->id < 0)
 		cx_owner_require(cache);
-	else
-		cx_owner_require_itself(cache);
+	else if (!cx_owner_is(cache, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must have the privileges of the owner of cache \"%s\"",
+						cache->name),
+				 errdetail("It is for role \"%s\" to say who uses it.",
+						   GetUserNameFromId(cache->owner, true))));
 	column = column_of(fcinfo, 2);
+	other = column == readers ? writers : readers;
 	cx_books_text(&args, cache->name);
 	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role_of(fcinfo, 1)), false);
 	if (cache->built_in)
 		cx_define_built_in(cache);
 	cx_books_run_alone(CX_DEFINITIONS,
 					   psprintf("UPDATE cachex.cache_definition"
-								" SET %s = array_%s(%s, $2::regrole)"
+								" SET %s = array_%s(%s, $2::regrole), %s = %s"
 								" WHERE name = $1"
 								" AND ($2 = ANY (%s::oid[])) IS %s",
-								column, give ? "append" : "remove", column,
-								column, give ? "FALSE" : "TRUE"), &args);
+								column, give ? "append" : "remove",
+								those_there(column), other,
+								those_there(other), column,
+								give ? "FALSE" : "TRUE"), &args);
 }
 
 /* grant_cache(name, grantee, privilege) */

@@ -7,14 +7,17 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_compat.h"
 #include "cx_counters.h"
 #include "cx_grants.h"
 #include "cx_like.h"
@@ -81,7 +84,7 @@ cachex_invalidate_tags(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* invalidate_like(cache, pattern): how many entries match now */
+/* invalidate_like(cache, pattern): how many entries match that are seen */
 Datum
 cachex_invalidate_like(PG_FUNCTION_ARGS)
 {
@@ -101,6 +104,29 @@ cachex_invalidate_like(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(cx_cache_invalidate_like(cache, pattern));
 }
 
+/*
+ * Raises an error unless the current role could have changed the table, or it
+ * is his: then he could invalidate the same by writing.
+ */
+static void
+require_writer(Oid relid)
+{
+	AclMode		writes = ACL_INSERT | ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE;
+	Oid			role = GetUserId();
+
+	if (cx_compat_owns_table(relid, role) ||
+		pg_class_aclmask(relid, role, writes, ACLMASK_ANY) != 0 ||
+		pg_attribute_aclcheck_all(relid, role, ACL_INSERT,
+								  ACLMASK_ANY) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relid, role, ACL_UPDATE,
+								  ACLMASK_ANY) == ACLCHECK_OK)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for table %s", get_rel_name(relid)),
+			 errhint("Who owns a table or may write to it can invalidate it.")));
+}
+
 /* invalidate_table(rel) */
 Datum
 cachex_invalidate_table(PG_FUNCTION_ARGS)
@@ -116,6 +142,7 @@ cachex_invalidate_table(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist",
 						PG_GETARG_OID(0))));
+	require_writer(PG_GETARG_OID(0));
 	cx_cache_invalidate_table(PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
@@ -175,7 +202,16 @@ cachex_purge(PG_FUNCTION_ARGS)
 
 	CX_REQUIRE_PRELOAD();
 	if (!PG_ARGISNULL(0))
+	{
 		cache = cx_args_cache(fcinfo, 0);
+		cx_owner_require(cache);
+	}
+	else if (!cx_compat_owns_database(MyDatabaseId, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of database \"%s\"",
+						get_database_name(MyDatabaseId)),
+				 errhint("The owner of a cache can purge that.")));
 	if (cache && cx_catalog_usable(cache))
 		cx_policy_usage(cache->number, &before);
 	else

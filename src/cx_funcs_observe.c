@@ -7,12 +7,10 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid_d.h"
 #include "catalog/pg_type_d.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
@@ -25,6 +23,7 @@
 #include "cx_owner.h"
 #include "cx_scan.h"
 #include "cx_preload.h"
+#include "cx_sight.h"
 #include "cx_snapshot.h"
 
 PG_FUNCTION_INFO_V1(cachex_stats);
@@ -122,7 +121,7 @@ stats_row(const CxCache *cache, Datum *v, bool *null)
 			  null + STATS_FIRST + STATS_COUNTERS);
 }
 
-/* A row for each cache of the database. */
+/* A row for each cache of the database that the current role may know of. */
 Datum
 cachex_stats(PG_FUNCTION_ARGS)
 {
@@ -138,6 +137,8 @@ cachex_stats(PG_FUNCTION_ARGS)
 		Datum		v[STATS_NCOLS];
 		bool		null[STATS_NCOLS];
 
+		if (!cx_sight_cache(all[i]))
+			continue;
 		stats_row(all[i], v, null);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, v, null);
 	}
@@ -280,17 +281,10 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, v, null);
 }
 
-/* Entries of other roles are shown to whoever may read all statistics. */
-static bool
-may_see(const CxScanned *e)
-{
-	return has_privs_of_role(GetUserId(), e->entry.role) ||
-		has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
-}
-
 static void
 list_cache(ReturnSetInfo *rsinfo, const CxCache *cache, const char *pattern)
 {
+	bool		all = cx_sight_all_entries(cache);
 	CxScan	   *scan = cx_scan_begin(cache->number);
 	CxScanned	e;
 
@@ -299,7 +293,7 @@ list_cache(ReturnSetInfo *rsinfo, const CxCache *cache, const char *pattern)
 		if (pattern && !cx_like_match(e.key, e.entry.key_len, pattern,
 									  strlen(pattern)))
 			continue;
-		if (may_see(&e))
+		if (all || cx_sight_entry(cache, &e))
 			put_entry(rsinfo, cache, &e);
 	}
 	cx_scan_end(scan);

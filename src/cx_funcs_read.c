@@ -10,6 +10,7 @@
 #include "catalog/pg_type_d.h"
 #include "common/hashfn.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -261,7 +262,7 @@ status_of_missing(const CxAsk *ask)
 	return cx_flight_is_loading(ident->id) ||
 		cx_jobs_pending(cache, ident->has_scope ? ident->scope : NULL,
 						ident->scope_len, ident->key, ident->key_len,
-						ident->role) ? "loading" : "miss";
+						GetUserId()) ? "loading" : "miss";
 }
 
 /* lookup(cache, key, if_none_match, scope) */

@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 
+#include "cx_guc.h"
 #include "cx_jobs.h"
 #include "cx_launcher.h"
 #include "cx_preload.h"
@@ -107,7 +108,7 @@ warn_if_not_served(void)
 
 /*
  * refresh(cache, key, wait, max_attempts, query, params, scope): the job's id,
- * or NULL when it has waited
+ * or NULL when it has waited, or done it at once
  */
 Datum
 cachex_refresh(PG_FUNCTION_ARGS)
@@ -127,6 +128,8 @@ cachex_refresh(PG_FUNCTION_ARGS)
 			(void) cx_refresh_compute(&f);
 		PG_RETURN_NULL();
 	}
+	if (cx_guc_synchronous && cx_refresh_now(&f))
+		PG_RETURN_NULL();
 	warn_if_not_served();
 	cx_requests_of_fetch(&f, &r);
 	PG_RETURN_INT64(cx_jobs_add(&r, max_attempts));

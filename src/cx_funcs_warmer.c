@@ -410,10 +410,18 @@ cachex_running_warmer(PG_FUNCTION_ARGS)
 													  values, nulls)));
 }
 
+static bool
+is_own_table(Oid relid)
+{
+	return relid == cx_catalog_table("warmer_definition") ||
+		relid == cx_catalog_table("warmer_request") ||
+		relid == cx_catalog_table("job_request");
+}
+
 /*
- * Trigger on definitions and requests: sessions and the launcher are told at
- * commit, whoever wrote them and however.  Without the library preloaded there is no
- * launcher, and a dump can still be restored.
+ * Trigger on definitions and requests: the launcher is told at commit, and of
+ * definitions sessions are, whoever wrote them and however.  Without the
+ * library preloaded there is no launcher, and a dump can still be restored.
  */
 Datum
 cachex_warmers_changed(PG_FUNCTION_ARGS)
@@ -424,7 +432,13 @@ cachex_warmers_changed(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("cachex.warmers_changed() must be called by a trigger")));
-	CacheInvalidateRelcache(t->tg_relation);
+	/* on another table anybody could keep the launcher busy */
+	if (!is_own_table(RelationGetRelid(t->tg_relation)))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function cachex.warmers_changed() is for tables of the extension only")));
+	if (RelationGetRelid(t->tg_relation) == cx_catalog_table("warmer_definition"))
+		CacheInvalidateRelcache(t->tg_relation);
 	if (cx_preloaded)
 		cx_launcher_ask_at_commit(MyDatabaseId);
 	return PointerGetDatum(NULL);

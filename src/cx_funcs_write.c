@@ -104,7 +104,7 @@ begin_change(Change *c)
 {
 	TransactionId unfinished;
 
-	cx_keylock_acquire(c->ask.cache, c->ask.ident.id);
+	cx_keylock_acquire(c->ask.cache, &c->ask.ident);
 	while (TransactionIdIsValid(unfinished = look_now(c)))
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -211,12 +211,9 @@ read_text(Walk *walk, const FormData_pg_proc *form, const char *source)
 	}
 }
 
-/*
- * Does it set how its strings are read?  Then it is not read here as PL/pgSQL
- * reads it.
- */
-static bool
-sets_strings(HeapTuple proc)
+/* Whether a function sets a setting for its run; what ends with "=". */
+bool
+cx_functions_sets(HeapTuple proc, const char *what)
 {
 	bool		isnull;
 	Datum		config = SysCacheGetAttr(PROCOID, proc,
@@ -229,8 +226,8 @@ sets_strings(HeapTuple proc)
 	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, NULL, &n);
 	while (--n >= 0)
-		if (strncmp(TextDatumGetCString(elements[n]),
-					"standard_conforming_strings=", 28) == 0)
+		if (pg_strncasecmp(TextDatumGetCString(elements[n]), what,
+						   strlen(what)) == 0)
 			return true;
 	return false;
 }
@@ -258,7 +255,8 @@ read_body(Walk *walk, HeapTuple proc)
 		return;
 	}
 	source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
-	if (isnull || sets_strings(proc))
+	/* with its own rules for strings it is not read here as PL/pgSQL does */
+	if (isnull || cx_functions_sets(proc, "standard_conforming_strings="))
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 	else
 		read_text(walk, form, TextDatumGetCString(source));

@@ -5,6 +5,7 @@
 #ifndef CX_FUNCTIONS_H
 #define CX_FUNCTIONS_H
 
+#include "access/htup.h"
 #include "nodes/pg_list.h"
 
 typedef enum CxFunctionVerdict
@@ -26,5 +27,6 @@ typedef struct CxFunctionUse
 } CxFunctionUse;
 
 extern CxFunctionVerdict cx_functions_judge(Oid function, CxFunctionUse *use);
+extern bool cx_functions_sets(HeapTuple proc, const char *what);
 
 #endif							/* CX_FUNCTIONS_H */

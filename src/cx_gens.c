@@ -15,6 +15,7 @@
 #include "storage/shmem.h"
 
 #include "cx_gens.h"
+#include "cx_key.h"
 
 #define WAYS		4
 #define TAG_BITS	16
@@ -28,7 +29,8 @@ typedef struct Cell
 typedef struct Gens
 {
 	pg_atomic_uint64 last;		/* the last generation given out */
-	pg_atomic_uint64 floor;		/* entries stored before this are dead */
+	pg_atomic_uint64 floor[2];	/* entries stored before this are dead: of
+								 * CX_KEY_OPEN caches, and of others */
 	uint64		known_from;		/* see cx_gens_known_from; fixed */
 	char		pad[PG_CACHE_LINE_SIZE];
 	uint32		ncells[2];		/* by kind, a partition */
@@ -37,12 +39,12 @@ typedef struct Gens
 
 static Gens *gens;
 
-/* One way an entry for keys, half of one for tags and scopes. */
+/* One way an entry for keys, half of one for tags and scopes; 16 at least. */
 static uint32
 count_cells(CxGenKind kind, uint32 max_entries)
 {
 	return max_entries / (kind == CX_GEN_KEY ? 1 : 2) / WAYS /
-		CX_GEN_PARTITIONS + 1;
+		CX_GEN_PARTITIONS + 4;
 }
 
 /* Bytes of shared memory for the generations of so many entries. */
@@ -64,7 +66,8 @@ cx_gens_init(void *memory, uint32 max_entries)
 	memset(memory, 0, cx_gens_size(max_entries));
 	gens = memory;
 	pg_atomic_init_u64(&gens->last, 1);
-	pg_atomic_init_u64(&gens->floor, 0);
+	pg_atomic_init_u64(&gens->floor[0], 0);
+	pg_atomic_init_u64(&gens->floor[1], 0);
 	p = (char *) CACHELINEALIGN(p + sizeof(Gens));
 	for (int kind = CX_GEN_KEY; kind <= CX_GEN_GROUP; kind++)
 	{
@@ -80,7 +83,7 @@ cell_of(CxGenKind kind, uint64 id)
 	uint32		n = gens->ncells[kind];
 
 	return &gens->cells[kind][(id % CX_GEN_PARTITIONS) * n +
-							  (id / CX_GEN_PARTITIONS) % n];
+							  cx_key_place(id, id / CX_GEN_PARTITIONS, n)];
 }
 
 static inline bool
@@ -103,22 +106,34 @@ cx_gens_last(void)
 	return pg_atomic_read_u64(&gens->last);
 }
 
-/* Entries with a generation below this are dead, whatever they depend on. */
-uint64
-cx_gens_floor(void)
+static inline pg_atomic_uint64 *
+floor_of(uint64 id)
 {
-	return pg_atomic_read_u64(&gens->floor);
+	return &gens->floor[(id & CX_KEY_OPEN) ? 0 : 1];
 }
 
-/* Makes all entries that were stored before now dead. */
+/*
+ * Entries of id's cache with a generation below this are dead, whatever they
+ * depend on.
+ */
+uint64
+cx_gens_floor(uint64 id)
+{
+	return pg_atomic_read_u64(floor_of(id));
+}
+
+/*
+ * Makes all entries dead that were stored before now, of caches that everybody
+ * may change if id is of one, or of all others.
+ */
 void
-cx_gens_raise_floor(void)
+cx_gens_raise_floor(uint64 id)
 {
 	uint64		gen = cx_gens_next();
-	uint64		floor = pg_atomic_read_u64(&gens->floor);
+	uint64		floor = pg_atomic_read_u64(floor_of(id));
 
 	while (floor < gen &&
-		   !pg_atomic_compare_exchange_u64(&gens->floor, &floor, gen))
+		   !pg_atomic_compare_exchange_u64(floor_of(id), &floor, gen))
 		;
 }
 

@@ -39,6 +39,9 @@ cx_grants_find(CxCache *cache)
 		CacheRegisterSyscacheCallback(AUTHOID, roles_changed_cb, (Datum) 0);
 		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, roles_changed_cb,
 									  (Datum) 0);
+		/* the owner of the database is a member of pg_database_owner */
+		CacheRegisterSyscacheCallback(DATABASEOID, roles_changed_cb,
+									  (Datum) 0);
 		registered = true;
 	}
 	/* a message that comes meanwhile is for the next call */

@@ -17,10 +17,12 @@ int			cx_guc_warmer_timeout = 60000;
 int			cx_guc_refresh_timeout = 60000;
 int			cx_guc_retry_pause = 5000;
 int			cx_guc_job_retention = 86400;
+int			cx_guc_max_jobs = 10000;
 char	   *cx_guc_databases = NULL;
 bool		cx_guc_enabled = true;
 double		cx_guc_ttl_factor = 1.0;
 int			cx_guc_load_timeout = 10000;
+bool		cx_guc_synchronous = false;
 
 /* Settings that need the shared memory, so they are fixed at server start. */
 static void
@@ -61,6 +63,10 @@ define_reloadable(void)
 							"How long jobs that have ended are shown.",
 							NULL, &cx_guc_job_retention, 86400, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("cachex.max_jobs",
+							"Jobs that one role can have waiting in a database.",
+							NULL, &cx_guc_max_jobs, 10000, 1, INT_MAX,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("cachex.databases",
 							   "Databases that background workers visit, separated by commas.",
 							   "* means every database.",
@@ -82,6 +88,11 @@ define_session(void)
 	DefineCustomRealVariable("cachex.ttl_factor",
 							 "Multiplies every time to live that this session stores.",
 							 NULL, &cx_guc_ttl_factor, 1.0, 0.0, 1000.0,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("cachex.synchronous",
+							 "Refreshes at once, in the session, what would be left to a worker.",
+							 "Meant for tests.",
+							 &cx_guc_synchronous, false,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
 }
 

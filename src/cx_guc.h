@@ -12,10 +12,12 @@ extern int	cx_guc_warmer_timeout;	/* milliseconds; 0 = none */
 extern int	cx_guc_refresh_timeout; /* milliseconds; 0 = none */
 extern int	cx_guc_retry_pause; /* milliseconds */
 extern int	cx_guc_job_retention;	/* seconds */
+extern int	cx_guc_max_jobs;	/* of a role, that wait */
 extern char *cx_guc_databases;
 extern bool cx_guc_enabled;
 extern double cx_guc_ttl_factor;
 extern int	cx_guc_load_timeout;	/* milliseconds; 0 = do not wait */
+extern bool cx_guc_synchronous;
 
 /* An entry's charge is kept in 16 bits, in chunks of 128 bytes. */
 #define CX_MAX_VALUE_KB 8000

@@ -22,8 +22,13 @@
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
+#include "storage/proc.h"
 #include "storage/sinval.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/syscache.h"
 
 #include "access/xact.h"
@@ -82,6 +87,20 @@ cx_inval_table(Oid rel, CxAspect aspect, char command, bool late)
 		add(MyDatabaseId, above[i], rel, below, command, late);
 }
 
+/* Whether a relation is temporary whose tuple nobody can see yet. */
+static bool
+is_new_temporary(Oid rel)
+{
+	Relation	relation = RelationIdGetRelation(rel);
+	bool		result;
+
+	if (relation == NULL)
+		return false;
+	result = relation->rd_rel->relpersistence == RELPERSISTENCE_TEMP;
+	RelationClose(relation);
+	return result;
+}
+
 /* Notes that a relation was created, whose tuple nobody can see yet. */
 void
 cx_inval_created(Oid rel)
@@ -90,7 +109,8 @@ cx_inval_created(Oid rel)
 
 	if (cx_writes_count() > MAX_RELATIONS)
 	{
-		cx_inval_catalogs();
+		if (!is_new_temporary(rel))
+			cx_inval_catalogs();
 		return;
 	}
 	write.db = MyDatabaseId;
@@ -146,6 +166,40 @@ cx_inval_row_type(Oid rel)
 			return;
 	}
 	cx_inval_catalogs();
+}
+
+/* ---- temporary relations that are gone ---- */
+
+static HTAB *gone = NULL;		/* their OIDs; in the transaction's memory */
+static LocalTransactionId gone_in = InvalidLocalTransactionId;
+
+/*
+ * Notes that a relation is about to be dropped; before the commit nothing
+ * tells any more that it was temporary, and nobody else's business.
+ */
+void
+cx_inval_dropped(Oid rel)
+{
+	HASHCTL		ctl;
+
+	if (get_rel_persistence(rel) != RELPERSISTENCE_TEMP)
+		return;
+	if (gone_in != cx_compat_my_lxid())
+	{
+		ctl.keysize = ctl.entrysize = sizeof(Oid);
+		ctl.hcxt = TopTransactionContext;
+		gone = hash_create("cachex temporary relations", 64, &ctl,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		gone_in = cx_compat_my_lxid();
+	}
+	(void) hash_search(gone, &rel, HASH_ENTER, NULL);
+}
+
+static bool
+was_temporary(Oid rel)
+{
+	return gone_in == cx_compat_my_lxid() &&
+		hash_search(gone, &rel, HASH_FIND, NULL) != NULL;
 }
 
 static void
@@ -221,6 +275,17 @@ is_semantic(int cache)
 	}
 }
 
+/*
+ * A change that even what was read by ttl caches does not outlive: of so many
+ * tables that they are not told apart, or of who may call functions.
+ */
+static void
+add_mass(void)
+{
+	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE_BELOW, CX_COMMAND_DDL,
+		true);
+}
+
 static void
 take_catcache(const SharedInvalCatcacheMsg *message)
 {
@@ -244,23 +309,24 @@ counts(Oid rel)
 		return false;
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
 	if (!HeapTupleIsValid(tuple))
-		return true;
+		return !was_temporary(rel);
 	form = (Form_pg_class) GETSTRUCT(tuple);
 	result = form->relpersistence != RELPERSISTENCE_TEMP &&
 		(form->relkind == RELKIND_RELATION ||
 		 form->relkind == RELKIND_PARTITIONED_TABLE ||
 		 form->relkind == RELKIND_VIEW ||
-		 form->relkind == RELKIND_MATVIEW);
+		 form->relkind == RELKIND_MATVIEW ||
+		 form->relkind == RELKIND_FOREIGN_TABLE ||
+		 form->relkind == RELKIND_SEQUENCE);
 	ReleaseSysCache(tuple);
 	return result;
 }
 
-/* A change of so many tables that they are not told apart. */
-static void
-add_mass(void)
+/* Notes a change of who may call functions, and find them. */
+void
+cx_inval_callers(void)
 {
-	add(MyDatabaseId, CX_CATALOGS, InvalidOid, CX_SHAPE_BELOW, CX_COMMAND_DDL,
-		true);
+	add_mass();
 }
 
 /* Notes that this transaction may change any definition there is. */
@@ -277,9 +343,13 @@ take_relcache(const SharedInvalRelcacheMsg *message)
 {
 	if (message->dbId != MyDatabaseId)
 		return;
-	if (!OidIsValid(message->relId) || cx_writes_count() > MAX_RELATIONS)
+	if (!OidIsValid(message->relId))
 		add_mass();
-	else if (counts(message->relId))
+	else if (!counts(message->relId))
+		return;
+	else if (cx_writes_count() > MAX_RELATIONS)
+		add_mass();
+	else
 		cx_inval_table(message->relId, CX_SHAPE, CX_COMMAND_DDL, true);
 }
 

@@ -8,9 +8,11 @@
 #include "cx_rels.h"
 
 extern void cx_inval_created(Oid rel);
+extern void cx_inval_dropped(Oid rel);
 extern void cx_inval_row_type(Oid rel);
 extern void cx_inval_catalogs(void);
 extern void cx_inval_cluster(void);
+extern void cx_inval_callers(void);
 extern void cx_inval_everything(void);
 extern void cx_inval_table(Oid rel, CxAspect aspect, char command, bool late);
 extern void cx_inval_gather(void);

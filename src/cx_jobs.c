@@ -37,6 +37,7 @@
 
 #define KEPT_JOBS "10000"		/* that have ended, whatever their age */
 #define KEYS_ATTEMPTS 3			/* of a job that a watch asks for */
+#define MAX_JOB_BYTES (1024 * 1024)
 
 /* After attempt number attempts; $1 = milliseconds after the first. */
 #define PAUSE \
@@ -44,6 +45,12 @@
 	" * interval '1 ms'"
 
 #define HAS_ENDED " status IN ('done', 'failed')"
+
+/* Of a job that is over nothing is kept but how it went. */
+#define NOTHING_LEFT_IF(over) \
+	" query = CASE WHEN NOT (" over ") THEN query END," \
+	" params = CASE WHEN NOT (" over ") THEN params END," \
+	" settings = CASE WHEN NOT (" over ") THEN settings END"
 
 static void
 begin(CxBooks *books)
@@ -105,6 +112,46 @@ first_id(uint64 n)
 }
 
 /*
+ * Raises an error where a role has as many jobs waiting as it may: everybody
+ * who may write to a cache can ask, and there is one worker for all.
+ */
+static void
+check_number(Oid role)
+{
+	CxBooksArgs args = {0};
+	bool		isnull;
+
+	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role), false);
+	(void) cx_books_run("SELECT count(*) FROM"
+						" (SELECT FROM cachex.job WHERE role = $1"
+						"  AND status = 'pending'"
+						" UNION ALL"
+						" SELECT FROM cachex.job_request WHERE role = $1)"
+						" AS j", &args);
+	if (DatumGetInt64(cx_books_value(0, 1, &isnull)) >= cx_guc_max_jobs)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many jobs of role \"%s\" wait to be run",
+						GetUserNameFromId(role, false)),
+				 errdetail("A role can have %d.", cx_guc_max_jobs),
+				 errhint("Wait for them, or have the server's administrator raise cachex.max_jobs.")));
+}
+
+static void
+check_size(const CxRefresh *r)
+{
+	Size		size = r->query_len + r->settings_len +
+	(r->params ? VARSIZE(r->params) : 0);
+
+	if (size > MAX_JOB_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("query, parameters and settings are too long for a job"),
+				 errdetail("They have %zu bytes, the limit is %d.", size,
+						   MAX_JOB_BYTES)));
+}
+
+/*
  * Asks for a job, to be run once the transaction has committed; returns its
  * id, or that of one that waits to be run for the same.
  */
@@ -117,6 +164,7 @@ cx_jobs_add(const CxRefresh *r, int max_attempts)
 	CxBooks		books;
 	int64		id;
 
+	check_size(r);
 	SET_VARSIZE(settings, VARHDRSZ + r->settings_len);
 	memcpy(VARDATA(settings), r->settings, r->settings_len);
 	cx_books_arg(&args, INT8OID, Int64GetDatum(hash_of(r)), false);
@@ -129,6 +177,7 @@ cx_jobs_add(const CxRefresh *r, int max_attempts)
 							   " AND loader = $5) AS j", &args));
 	if (id == 0)
 	{
+		check_number(r->role);
 		cx_books_text_len(&args, r->query, r->query_len);
 		cx_books_arg(&args, TEXTARRAYOID, PointerGetDatum(r->params),
 					 r->params == NULL);
@@ -217,7 +266,8 @@ cx_jobs_adopt(void)
 							  " last_error = 'the worker ended before the job did',"
 							  " status = CASE WHEN attempts < max_attempts"
 							  " THEN 'pending' ELSE 'failed' END,"
-							  " not_before = clock_timestamp() +" PAUSE
+							  " not_before = clock_timestamp() +" PAUSE ","
+							  NOTHING_LEFT_IF("attempts >= max_attempts")
 							  " WHERE status = 'running'", &args);
 }
 
@@ -297,34 +347,48 @@ read_job(CxJob *job)
 	r->type = JSONBOID;
 }
 
+/* Notes that the next job of a role beyond another one begins. */
+static uint64
+take_beyond(Oid role)
+{
+	CxBooksArgs args = {0};
+
+	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role), false);
+	return cx_books_run("UPDATE cachex.job SET status = 'running',"
+						" started = clock_timestamp(), finished = NULL,"
+						" attempts = attempts + 1"
+						" WHERE id = (SELECT id FROM cachex.job"
+						"  WHERE status = 'pending' AND role > $1"
+						"  AND not_before <= clock_timestamp()"
+						"  ORDER BY role, not_before, id LIMIT 1"
+						"  FOR UPDATE SKIP LOCKED)"
+						" RETURNING id, cache, scope, key, role, query, params,"
+						" settings", &args);
+}
+
 /*
- * Notes that the job that waits longest begins, and copies it into the
- * caller's memory context; false: none is due.
+ * Notes that a job begins, and copies it into the caller's memory context;
+ * false: none is due.  Roles take turns, so that nobody waits for all jobs of
+ * another; of a role's jobs the one that waits longest is next.
  */
 bool
 cx_jobs_take(CxJob *job)
 {
-	CxBooksArgs none = {0};
+	static Oid	last_role = InvalidOid;
 	CxBooks		books;
 	uint64		n;
 
 	begin(&books);
 	admit();
-	n = cx_books_run("UPDATE cachex.job SET status = 'running',"
-					 " started = clock_timestamp(), finished = NULL,"
-					 " attempts = attempts + 1"
-					 " WHERE id = (SELECT id FROM cachex.job"
-					 "  WHERE status = 'pending'"
-					 "  AND not_before <= clock_timestamp()"
-					 "  ORDER BY not_before, id LIMIT 1"
-					 "  FOR UPDATE SKIP LOCKED)"
-					 " RETURNING id, cache, scope, key, role, query, params,"
-					 " settings", &none);
+	n = take_beyond(last_role);
+	if (n == 0)
+		n = take_beyond(InvalidOid);
 	if (n > 0)
 	{
 		MemoryContext old = MemoryContextSwitchTo(books.caller);
 
 		read_job(job);
+		last_role = job->refresh.role;
 		MemoryContextSwitchTo(old);
 	}
 	cx_books_end(&books);
@@ -374,7 +438,8 @@ cx_jobs_finish(const CxJob *job, const char *error)
 							  " status = CASE WHEN $3 IS NULL THEN 'done'"
 							  " WHEN attempts < max_attempts THEN 'pending'"
 							  " ELSE 'failed' END,"
-							  " not_before = clock_timestamp() +" PAUSE
+							  " not_before = clock_timestamp() +" PAUSE ","
+							  NOTHING_LEFT_IF("$3 IS NULL OR attempts >= max_attempts")
 							  " WHERE id = $2 AND status = 'running'", &args);
 }
 

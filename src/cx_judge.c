@@ -77,7 +77,10 @@ judge_setting(FuncExpr *call, CxJudgement *judgement)
 			lappend(judgement->settings,
 					TextDatumGetCString(((Const *) name)->constvalue));
 	else
+	{
 		refuse(judgement, CX_UNKNOWN_FUNCTION, call->funcid, NULL);
+		judgement->sharing.personal = true;
+	}
 }
 
 /* Types whose input looks up a name, and a new object may have that name. */
@@ -104,6 +107,8 @@ judge_expression(Node *node, void *context)
 
 	if (node == NULL)
 		return false;
+	if (judgement->share)
+		cx_share_node(node, &judgement->sharing);
 	if (judgement->temporary && cx_names_is_temporary_value(node))
 		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type");
 	(void) check_functions_in_node(node, judge_function, judgement);
@@ -201,10 +206,13 @@ judge_scan(Plan *plan, CxJudgement *judgement)
 		case T_ForeignScan:
 			refuse(judgement, CX_UNKNOWN_RELATION, InvalidOid,
 				   "a foreign table");
+			/* what is there depends on the user mapping */
+			judgement->sharing.personal = true;
 			break;
 		default:
 			refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid,
 				   "a scan of another extension");
+			judgement->sharing.personal = true;
 			break;
 	}
 }
@@ -298,15 +306,17 @@ judge_node(Plan *plan, CxJudgement *judgement)
 
 /*
  * Finds out whether the result of a plan depends on nothing but its
- * relations, the settings that it reads, and what every fingerprint holds.
+ * relations, the settings that it reads, and what every fingerprint holds;
+ * share: and what another role needs to run it.
  */
 void
-cx_judge_plan(const PlannedStmt *stmt, CxJudgement *judgement)
+cx_judge_plan(const PlannedStmt *stmt, bool share, CxJudgement *judgement)
 {
 	Oid			temp;
 	Oid			toast;
 
 	memset(judgement, 0, sizeof(*judgement));
+	judgement->share = share;
 	GetTempNamespaceState(&temp, &toast);
 	judgement->temporary = OidIsValid(temp);
 	if (stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE)

@@ -7,6 +7,8 @@
 
 #include "nodes/plannodes.h"
 
+#include "cx_share.h"
+
 /* Why a result cannot be kept by an exact cache */
 typedef enum CxRefusal
 {
@@ -29,8 +31,11 @@ typedef struct CxJudgement
 	bool		user_code;		/* functions may run queries of their own */
 	List	   *settings;		/* char *: names that are read */
 	bool		temporary;		/* the session has temporary objects */
+	bool		share;			/* the following is wanted */
+	CxSharing	sharing;
 } CxJudgement;
 
-extern void cx_judge_plan(const PlannedStmt *stmt, CxJudgement *judgement);
+extern void cx_judge_plan(const PlannedStmt *stmt, bool share,
+						  CxJudgement *judgement);
 
 #endif							/* CX_JUDGE_H */

@@ -31,48 +31,55 @@ hash_string(const char *bytes, Size len, uint64 salt)
 							   cx_key_seed ^ salt);
 }
 
-/* What the dependencies of a cache are hashed with. */
+/*
+ * What the dependencies of a cache are hashed with; open: everybody may change
+ * it.
+ */
 uint64
-cx_key_of_name(Oid db, const char *cache, Size len)
+cx_key_of_name(Oid db, const char *cache, Size len, bool open)
 {
-	return hash_string(cache, len, cx_key_mix(db) ^ KIND_CACHE);
+	return cx_key_beside(hash_string(cache, len, cx_key_mix(db) ^ KIND_CACHE),
+						 open ? CX_KEY_OPEN : 0);
 }
 
 uint64
 cx_key_of_key(uint64 cache_deps, const char *key, Size len)
 {
-	return hash_string(key, len, cache_deps);
+	return cx_key_beside(hash_string(key, len, cache_deps), cache_deps);
 }
 
 uint64
 cx_key_of_scope(uint64 cache_deps, const char *scope, Size len)
 {
-	return hash_string(scope, len, cache_deps ^ KIND_SCOPE);
+	return cx_key_beside(hash_string(scope, len, cache_deps ^ KIND_SCOPE),
+						 cache_deps);
 }
 
 uint64
 cx_key_of_scoped_key(uint64 key_id, uint64 scope_id)
 {
-	return cx_key_mix(key_id ^ scope_id * KIND_CACHE);
+	return cx_key_beside(cx_key_mix(key_id ^ scope_id * KIND_CACHE), key_id);
 }
 
 uint64
 cx_key_of_tag(Oid db, const char *tag, Size len)
 {
-	return hash_string(tag, len, cx_key_mix(db) ^ KIND_TAG);
+	return cx_key_beside(hash_string(tag, len, cx_key_mix(db) ^ KIND_TAG), 0);
 }
 
 uint64
 cx_key_of_cache(uint64 cache_deps)
 {
-	return cx_key_mix((cx_key_seed ^ KIND_CACHE) + cache_deps);
+	return cx_key_beside(cx_key_mix((cx_key_seed ^ KIND_CACHE) + cache_deps),
+						 cache_deps);
 }
 
 /* What every fill of a cache depends on, and no hit. */
 uint64
 cx_key_of_fills(uint64 cache_deps)
 {
-	return cx_key_mix((cx_key_seed ^ KIND_FILLS) + cache_deps);
+	return cx_key_beside(cx_key_mix((cx_key_seed ^ KIND_FILLS) + cache_deps),
+						 cache_deps);
 }
 
 /* scope is NULL where there is none; an empty scope is a scope. */
@@ -98,7 +105,7 @@ cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
 	h = ident->key_id + (uint64) role * KIND_SCOPE + cx_key_mix(cache_uid);
 	if (scope)
 		h ^= ident->scope_id * KIND_TAG;
-	ident->id = cx_key_mix(h);
+	ident->id = cx_key_beside(cx_key_mix(h), cache_deps);
 }
 
 /* ---- not seeded: collisions cost misses of the tier, no more ---- */

@@ -12,6 +12,13 @@
 #define CX_MAX_TAGS 64
 
 /*
+ * Set in the hashes of a cache that everybody may change.  Its writers and
+ * generations have a quarter of the places, and all others the rest: who
+ * fills those makes no other cache forget.
+ */
+#define CX_KEY_OPEN (UINT64CONST(1) << 47)
+
+/*
  * An identity.  key and scope point into the caller's memory and are not
  * terminated.  id stands for all of it; entries are compared in full as well.
  */
@@ -44,7 +51,23 @@ cx_key_mix(uint64 h)
 	return h;
 }
 
-extern uint64 cx_key_of_name(Oid db, const char *cache, Size len);
+/* The place of an id among n, which is 4 at least; h is what tells them apart. */
+static inline uint32
+cx_key_place(uint64 id, uint64 h, uint32 n)
+{
+	uint32		open = n / 4;
+
+	return (id & CX_KEY_OPEN) ? h % open : open + h % (n - open);
+}
+
+/* h, among those that id is one of. */
+static inline uint64
+cx_key_beside(uint64 h, uint64 id)
+{
+	return (h & ~CX_KEY_OPEN) | (id & CX_KEY_OPEN);
+}
+
+extern uint64 cx_key_of_name(Oid db, const char *cache, Size len, bool open);
 extern void cx_key_make(CxIdent *ident, uint16 cache, uint64 cache_uid,
 						uint64 cache_deps, Oid role, const char *key, Size key_len,
 						const char *scope, Size scope_len);

@@ -7,7 +7,9 @@
  * field is 3 or 4; users' have 1 or 2), so the deadlock detector sees every
  * wait and pg_locks shows it.  A transaction takes its cache's lock in a mode
  * that lets others in and the key's; past so many keys it takes the cache's
- * alone, in a mode that does not, so it cannot exhaust the lock table.
+ * alone, in a mode that does not, so it cannot exhaust the lock table.  A role
+ * has entries of its own in a cache that is not shared, and so a lock of its
+ * own: nobody waits for what another role does there.
  *
  * Plain puts, invalidations and triggers take none of them.
  */
@@ -40,8 +42,10 @@ acquire(uint64 id, uint16 field4, LOCKMODE mode)
  * subtransaction ends.  May raise the errors of any lock wait.
  */
 void
-cx_keylock_acquire(const CxCache *cache, uint64 id)
+cx_keylock_acquire(const CxCache *cache, const CxIdent *ident)
 {
+	uint64		all = cx_key_mix(cx_key_mix(cache->uid) + ident->role);
+
 	if (counted_in != cx_compat_my_lxid())
 	{
 		counted_in = cx_compat_my_lxid();
@@ -49,10 +53,10 @@ cx_keylock_acquire(const CxCache *cache, uint64 id)
 	}
 	if (nkeys >= Max(max_locks_per_xact / 2, 8))
 	{
-		acquire(cache->uid, FIELD4_CACHE, ExclusiveLock);
+		acquire(all, FIELD4_CACHE, ExclusiveLock);
 		return;
 	}
-	acquire(cache->uid, FIELD4_CACHE, RowExclusiveLock);
-	if (acquire(id, FIELD4_KEY, ExclusiveLock))
+	acquire(all, FIELD4_CACHE, RowExclusiveLock);
+	if (acquire(ident->id, FIELD4_KEY, ExclusiveLock))
 		nkeys++;
 }

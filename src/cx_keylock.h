@@ -7,7 +7,8 @@
 #define CX_KEYLOCK_H
 
 #include "cx_catalog.h"
+#include "cx_key.h"
 
-extern void cx_keylock_acquire(const CxCache *cache, uint64 id);
+extern void cx_keylock_acquire(const CxCache *cache, const CxIdent *ident);
 
 #endif							/* CX_KEYLOCK_H */

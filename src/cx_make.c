@@ -129,6 +129,7 @@ cx_make_slot(const CxCache *cache, const CxIdent *ident,
 
 	if (!is_admissible(cache, entry, size))
 		return CX_NONE;
+	cx_registry_note_role(ident->role);
 	n = alloc_evicting(size, now, &data, &charge);
 	if (n == CX_NONE)
 	{

@@ -52,6 +52,7 @@ typedef struct CxOp
 									 * nothing */
 			uint32		slot;	/* CX_NONE: the entry goes */
 			bool		has_deps;
+			bool		loaded; /* by a loader, when check_gen was drawn */
 			bool		in_scope;	/* the slot has CX_SLOT_IN_SCOPE */
 			bool		deferred;	/* the row is left to a worker */
 			struct CxTierNew *kept; /* copy for a row, or NULL */

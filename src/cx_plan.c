@@ -11,6 +11,10 @@
  * invalid is thrown away and inferred again, where the server alone would
  * only plan it again for the types of before.
  *
+ * Schemas, and functions that the planner calls, are checked for the role that
+ * plans, and not again when a plan is run.  So a plan is for one role, and for
+ * as long as no function, schema, role or membership changes.
+ *
  * A plan in use is pinned: a loader may run another loader, which may need
  * the room or find the same plan invalid.  Such a plan leaves the table at
  * once and its memory goes with the last pin.
@@ -28,18 +32,18 @@
 #include "common/hashfn.h"
 #include "executor/spi.h"
 #include "lib/ilist.h"
-#include "nodes/nodeFuncs.h"
+#include "miscadmin.h"
 #include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "parser/analyze.h"
-#include "tcop/tcopprot.h"
-#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "cx_names.h"
 #include "cx_plan.h"
@@ -56,6 +60,7 @@ typedef struct PlanKey
 	const char *text;
 	Size		len;
 	CxPlanKind	kind;
+	Oid			role;
 	uint64		settings;		/* see cx_settings_hash */
 } PlanKey;
 
@@ -65,6 +70,7 @@ struct CxPlan
 	dlist_node	node;			/* in recent, when listed */
 	MemoryContext context;		/* of this struct */
 	SPIPlanPtr	spi;
+	uint64		version;		/* of privileges, when it was begun */
 	Oid		   *types;			/* of the parameters */
 	int			ntypes;
 	bool		is_temporary;	/* uses what only this session has */
@@ -85,14 +91,11 @@ typedef struct ErrorPlace
 	int			param;			/* being converted, or 0 */
 } ErrorPlace;
 
+void		(*cx_plan_queries_hook) (List *queries);
+
 static HTAB *plans = NULL;
 static dlist_head recent = DLIST_STATIC_INIT(recent);	/* newest first */
-
-static const char *
-noun(CxPlanKind kind)
-{
-	return kind == CX_PLAN_EXPRESSION ? "expression" : "loader";
-}
+static uint64 privileges_version = 0;
 
 /*
  * Relate an error to the text: a position in it is not one in the statement
@@ -124,6 +127,7 @@ hash_key(const void *key, Size keysize pg_attribute_unused())
 
 	hash = hash_bytes((const unsigned char *) k->text, (int) k->len);
 	hash = hash_combine(hash, (uint32) k->settings);
+	hash = hash_combine(hash, (uint32) k->role);
 	return hash_combine(hash, (uint32) k->kind);
 }
 
@@ -133,16 +137,28 @@ compare_keys(const void *a, const void *b, Size keysize pg_attribute_unused())
 	const PlanKey *x = a;
 	const PlanKey *y = b;
 
-	if (x->len != y->len || x->kind != y->kind || x->settings != y->settings)
+	if (x->len != y->len || x->kind != y->kind || x->role != y->role ||
+		x->settings != y->settings)
 		return 1;
 	return memcmp(x->text, y->text, x->len);
 }
 
 static void
+privileges_cb(Datum arg, int cache, uint32 hash)
+{
+	privileges_version++;
+}
+
+static void
 create_table(void)
 {
+	static const int caches[] = {
+		PROCOID, NAMESPACEOID, AUTHOID, AUTHMEMROLEMEM, DATABASEOID
+	};
 	HASHCTL		ctl;
 
+	for (int i = 0; i < (int) lengthof(caches); i++)
+		CacheRegisterSyscacheCallback(caches[i], privileges_cb, (Datum) 0);
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(PlanKey);
 	ctl.entrysize = sizeof(PlanSlot);
@@ -198,101 +214,6 @@ make_room(void)
 }
 
 /*
- * Raise an error unless the query tree, at every level, only reads.  Returns
- * false.
- */
-static bool
-refuse_writes(Node *node, void *context)
-{
-	const char *what = context;
-	Query	   *query;
-
-	if (node == NULL)
-		return false;
-	if (!IsA(node, Query))
-		return expression_tree_walker(node, refuse_writes, context);
-
-	query = (Query *) node;
-	if (query->commandType != CMD_SELECT)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s must not write", what),
-				 query->commandType == CMD_UTILITY
-				 ? errdetail("SELECT INTO creates a table.")
-				 : errdetail("A WITH clause modifies data."),
-				 errhint("Write in a statement of its own.")));
-	if (query->rowMarks != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s must not lock rows", what),
-				 errhint("Remove FOR UPDATE or FOR SHARE.")));
-	return query_tree_walker(query, refuse_writes, context, 0);
-}
-
-/*
- * Raise an error unless the statement is SELECT (expression) and no more:
- * text could have closed the parenthesis that it was put into.
- */
-static void
-require_expression(SelectStmt *stmt)
-{
-	if (stmt->op == SETOP_NONE &&
-		list_length(stmt->targetList) == 1 &&
-		((ResTarget *) linitial(stmt->targetList))->name == NULL &&
-		stmt->distinctClause == NIL &&
-		stmt->intoClause == NULL &&
-		stmt->fromClause == NIL &&
-		stmt->whereClause == NULL &&
-		stmt->groupClause == NIL &&
-		stmt->havingClause == NULL &&
-		stmt->windowClause == NIL &&
-		stmt->valuesLists == NIL &&
-		stmt->sortClause == NIL &&
-		stmt->limitOffset == NULL &&
-		stmt->limitCount == NULL &&
-		stmt->lockingClause == NIL &&
-		stmt->withClause == NULL)
-		return;
-
-	ereport(ERROR,
-			(errcode(ERRCODE_SYNTAX_ERROR),
-			 errmsg("expression must be a single scalar expression"),
-			 errhint("Put a query into a sub-select.")));
-}
-
-/*
- * Parse the source; raises an error unless it is one SELECT statement.
- */
-static RawStmt *
-parse(const char *source, CxPlanKind kind)
-{
-	List	   *list = pg_parse_query(source);
-	RawStmt    *raw;
-
-	if (list == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s is empty", noun(kind))));
-	if (list_length(list) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("%s must be a single statement", noun(kind))));
-
-	raw = linitial_node(RawStmt, list);
-	if (!IsA(raw->stmt, SelectStmt))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("%s must be a SELECT statement", noun(kind)),
-				 errdetail("The statement is %s.",
-						   CreateCommandName(raw->stmt)),
-				 errhint("SELECT, VALUES, TABLE and WITH ... SELECT are "
-						 "possible.")));
-	if (kind == CX_PLAN_EXPRESSION)
-		require_expression((SelectStmt *) raw->stmt);
-	return raw;
-}
-
-/*
  * Check the source and infer its parameters' types into plan->types, text
  * where nothing tells.
  */
@@ -314,21 +235,17 @@ infer_types(CxPlan *plan, const char *source)
 	callback.arg = &place;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	raw = parse(source, kind);
+	raw = cx_parse(source, kind);
 	query = parse_analyze_varparams(raw, source, &types, &ntypes, NULL);
 	error_context_stack = callback.previous;
 
 	plan->is_temporary = cx_names_is_temporary(query);
-	refuse_writes((Node *) query, unconstify(char *, noun(kind)));
-	if (kind == CX_PLAN_EXPRESSION && query->hasTargetSRFs)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("expression must not return a set")));
+	cx_parse_refuse_writes(query, kind);
 	if (ntypes > MAX_PARAMS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("%s has more than %d parameters",
-						noun(kind), MAX_PARAMS)));
+						cx_parse_noun(kind), MAX_PARAMS)));
 
 	plan->ntypes = ntypes;
 	plan->types = MemoryContextAllocZero(plan->context,
@@ -353,6 +270,7 @@ prepare(const PlanKey *key)
 									ALLOCSET_SMALL_SIZES);
 	plan = MemoryContextAllocZero(context, sizeof(CxPlan));
 	plan->context = context;
+	plan->version = privileges_version;
 	plan->key = *key;
 	plan->key.text = MemoryContextStrdup(context, key->text);
 
@@ -415,10 +333,12 @@ cx_plan_acquire(const char *source, CxPlanKind kind)
 	key.text = source;
 	key.len = strlen(source);
 	key.kind = kind;
+	key.role = GetUserId();
 	key.settings = cx_settings_hash();
 
 	slot = hash_search(plans, &key, HASH_FIND, NULL);
-	if (slot != NULL && SPI_plan_is_valid(slot->plan->spi))
+	if (slot != NULL && slot->plan->version == privileges_version &&
+		SPI_plan_is_valid(slot->plan->spi))
 	{
 		plan = slot->plan;
 		dlist_move_head(&recent, &plan->node);
@@ -492,7 +412,7 @@ check_count(CxPlanKind kind, int wanted, int given)
 	ereport(ERROR,
 			(errcode(given < wanted ? ERRCODE_UNDEFINED_PARAMETER
 					 : ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("wrong number of parameters for %s", noun(kind)),
+			 errmsg("wrong number of parameters for %s", cx_parse_noun(kind)),
 			 errdetail("Parameters used: %d, elements of params: %d.",
 					   wanted, given),
 			 errhint("%s", hint)));
@@ -544,6 +464,16 @@ fill_params(const CxPlan *plan, Datum first, bool first_isnull,
 	return list;
 }
 
+/* Shows the hook a plan that is about to run. */
+void
+cx_plan_show_queries(SPIPlanPtr plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, SPI_plan_get_plan_sources(plan))
+		cx_plan_queries_hook(((CachedPlanSource *) lfirst(lc))->query_list);
+}
+
 /*
  * cx_plan_execute
  *
@@ -564,6 +494,7 @@ cx_plan_execute(const CxPlan *plan, Datum first, bool first_isnull,
 
 	if (plan->is_temporary)
 		cx_names_temporary_runs++;
+	cx_plan_show_queries(plan->spi);
 	options.params = fill_params(plan, first, first_isnull, params);
 	options.read_only = true;
 	options.must_return_tuples = true;

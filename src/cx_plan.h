@@ -5,19 +5,17 @@
 #ifndef CX_PLAN_H
 #define CX_PLAN_H
 
+#include "executor/spi.h"
 #include "utils/array.h"
 
+#include "cx_parse.h"
 #include "cx_rows.h"
 
-/* What the text is, and which parameters have a type of their own. */
-typedef enum CxPlanKind
-{
-	CX_PLAN_QUERY,				/* a SELECT; no parameter is fixed */
-	CX_PLAN_KEYS,				/* a SELECT; $1 is text[] */
-	CX_PLAN_EXPRESSION			/* a scalar expression; $1 is jsonb */
-} CxPlanKind;
-
 typedef struct CxPlan CxPlan;
+
+/* Called with the queries of a plan, rewritten and not planned, before it runs */
+extern void (*cx_plan_queries_hook) (List *queries);
+extern void cx_plan_show_queries(SPIPlanPtr plan);
 
 extern CxPlan *cx_plan_acquire(const char *source, CxPlanKind kind);
 extern void cx_plan_release(CxPlan *plan);

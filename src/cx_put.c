@@ -191,12 +191,15 @@ cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 }
 
 /*
- * Puts a value for a change of a table, whatever is there, for the cache's own
+ * Puts a row for a change of a table, whatever is there, for the cache's own
  * time to live.  One that does not meet the cache's condition leaves none.
+ * The entry ends when the table's definition or privileges change; access, not
+ * NULL in a shared cache, says who may have it.
  */
 void
-cx_put_value(const char *cache_name, const char *key, Size key_len,
-			 Jsonb *value)
+cx_put_row(const char *cache_name, const char *key, Size key_len,
+		   CxScope scope, Jsonb *row, const CxReads *reads,
+		   const CxAccess *access)
 {
 	CxBase		base = {CX_BASE_ANY, 0, 0};
 	CxLife		life = {0};
@@ -209,14 +212,17 @@ cx_put_value(const char *cache_name, const char *key, Size key_len,
 
 	if (cache == NULL)
 		return;
-	cx_put_json(&v, value);
+	cx_put_json(&v, row);
 	valid = cx_put_is_valid(cache, &v);
 	cache = cx_catalog_find(cache_name, strlen(cache_name));
 	if (cache == NULL)
 		return;
-	cx_cache_ask(&ask, cache, key, key_len, NULL, 0);
-	keep = cx_put_make_entry(&entry, cache, &v, &life) && valid;
+	cx_cache_ask(&ask, cache, key, key_len, scope.name, scope.len);
+	keep = cx_put_make_entry(&entry, cache, &v, &life) && valid &&
+		(access != NULL || !cache->is_shared);
 	entry.manual = true;
+	entry.reads = reads;
+	entry.access = access;
 	stage(&ask, &entry, keep, &base);
 }
 
@@ -283,6 +289,13 @@ cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry)
 
 		*reads = hit->reads;
 		entry->reads = reads;
+	}
+	if (old->has_access)
+	{
+		CxAccess   *access = palloc(sizeof(CxAccess));
+
+		*access = hit->access;
+		entry->access = access;
 	}
 	for (int i = 0; i < old->ntags; i++)
 	{

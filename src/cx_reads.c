@@ -99,13 +99,13 @@ cx_reads_moved_since(const CxReads *reads, uint64 gen)
 
 /* Whether a mark stands for one of them: see cx_deps_in_doubt. */
 bool
-cx_reads_in_doubt(Oid db, const CxReads *reads)
+cx_reads_in_doubt(Oid db, const CxReads *reads, uint64 but)
 {
 	int			n = count_deps(reads);
 
 	for (int i = 0; i < n; i++)
 	{
-		if (cx_deps_in_doubt(dep_of(db, reads, i).id))
+		if (cx_deps_in_doubt(dep_of(db, reads, i).id, but))
 			return true;
 	}
 	return false;

@@ -13,7 +13,11 @@
  * gives its number back with its last entry.
  *
  * Locking: none on entry or return; the policy's, the table's, the arena's
- * and the registry's are taken one after the other.  Raises no error.
+ * and the registry's are taken one after the other.  Only the walk for a
+ * role raises errors.
+ *
+ * What a dropped role has left behind goes when another one gets its OID,
+ * before that one can ask for anything.
  *
  * Not done here: choosing what has to go for lack of room (cx_make.c), and
  * when to look (cx_sweeper.c).
@@ -22,6 +26,7 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_scan.h"
 
 /* Takes a batch of what has expired; returns whether there may be more. */
 static bool
@@ -111,4 +116,44 @@ TimestampTz
 cx_cache_next_due(void)
 {
 	return cx_policy_next_expiry();
+}
+
+/* Removes an entry that a walk has found, if it is still there. */
+static void
+remove_found(const CxScanned *found)
+{
+	CxSharedCache *shared = cx_registry_get(found->cache);
+	const CxEntry *entry = &found->entry;
+	CxIdent		ident;
+
+	cx_key_make(&ident, found->cache, shared->uid,
+				cx_key_of_name(shared->db, NameStr(shared->name),
+							   strlen(NameStr(shared->name)),
+							   shared->id < 0),
+				entry->role, found->key, entry->key_len,
+				(entry->flags & CX_ENTRY_SCOPE) ? found->scope : NULL,
+				entry->scope_len);
+	cx_store_remove_dead(&ident, found->gen);
+}
+
+/*
+ * A role is being created: removes what another one with its OID has cached,
+ * in all databases.  OIDs grow until they begin anew, so there is seldom
+ * anything to look for.  Interruptible.
+ */
+void
+cx_cache_role_created(Oid role)
+{
+	CxScan	   *scan;
+	CxScanned	found;
+
+	if (role > cx_registry_last_role())
+		return;
+	scan = cx_scan_begin(-1);
+	while (cx_scan_next(scan, &found))
+	{
+		if (found.entry.role == role)
+			remove_found(&found);
+	}
+	cx_scan_end(scan);
 }

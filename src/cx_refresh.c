@@ -1,7 +1,8 @@
 /*
  * cx_refresh.c
- *	  Runs a loader in the background as the role that asked, and stores what
- *	  it returns as that role's own fetch would have.
+ *	  Runs a loader for a key as the role that asked, in a worker or, with
+ *	  cachex.synchronous, in the session, and stores what it returns as that
+ *	  role's own fetch would have.
  *
  * The loader runs as a security-restricted operation (no SET ROLE, no
  * temporary tables), in a read-only transaction, with the settings that
@@ -12,20 +13,26 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
+#include "utils/array.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "cx_compute.h"
 #include "cx_grants.h"
 #include "cx_guc.h"
+#include "cx_jobs.h"
 #include "cx_read.h"
 #include "cx_refresh.h"
 #include "cx_secure.h"
 #include "cx_settings.h"
 #include "cx_step.h"
+#include "cx_try.h"
 
 /* Sets what a fill takes over from the entry that it replaces. */
 static void
@@ -88,26 +95,28 @@ cx_refresh_compute(CxFetch *f)
 	return is_to_be_kept(f, &loaded);
 }
 
+/* Whether the result is there, and not just what was there before. */
+static bool
+is_kept(CxFetch *f)
+{
+	CxStatus	status;
+	CxHit		hit;
+
+	if (!cx_fetch_find_cache_again(f))
+		return false;
+	status = cx_cache_lookup(&f->ask, false, &hit);
+	cx_store_release(&hit);
+	return (status == CX_HIT || status == CX_NEGATIVE) && hit.gen != f->old_gen;
+}
+
 /*
- * Raises an error unless the result is there, and not just what was there
- * before.  It is not beside a commit that changes what it depends on, for
- * one, so another attempt may succeed.
+ * Raises an error unless it is.  It is not beside a commit that changes what it
+ * depends on, for one, so another attempt may succeed.
  */
 static void
 check_kept(CxFetch *f)
 {
-	CxStatus	status = CX_MISS;
-	bool		is_old = false;
-	CxHit		hit;
-
-	if (cx_fetch_find_cache_again(f))
-	{
-		status = cx_cache_lookup(&f->ask, false, &hit);
-		if (status != CX_MISS)
-			is_old = hit.gen == f->old_gen;
-		cx_store_release(&hit);
-	}
-	if (is_old || (status != CX_HIT && status != CX_NEGATIVE))
+	if (!is_kept(f))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("result was not kept in cache \"%s\"", f->cache)));
@@ -156,6 +165,106 @@ run(void *arg)
 		check_kept(&f);
 	cx_secure_end(&secure);
 }
+
+/* ---- in a session, with cachex.synchronous ---- */
+
+/*
+ * The same as cx_refresh_compute, in the caller's transaction: of what that
+ * has written itself, a ttl cache keeps the result as if it had been put.
+ * Returns whether nothing is left to do.
+ */
+bool
+cx_refresh_now(CxFetch *f)
+{
+	f->staged = !f->exact && TransactionIdIsValid(GetTopTransactionIdIfAny());
+	return !cx_refresh_compute(f) || is_kept(f);
+}
+
+/* One key of refresh_keys_now, for run_now. */
+typedef struct Now
+{
+	CxRefresh	refresh;
+	bool		done;
+} Now;
+
+static void
+run_now(void *arg)
+{
+	Now		   *now = arg;
+	CxSecure	secure;
+	CxFetch		f;
+
+	cx_secure_begin(&secure, now->refresh.role);
+	cx_settings_apply(now->refresh.settings, now->refresh.settings_len);
+	/* what a fetch of that role would have computed, by its fingerprint */
+	begin_fetch(&f, &now->refresh);
+	now->done = cx_secure_put_temp_last() && cx_refresh_now(&f);
+	cx_secure_end(&secure);
+}
+
+/*
+ * Refreshes keys by the cache's loader, as a role; returns those that could
+ * not be.  The caller can set nothing that the role would look up a name by.
+ */
+static ArrayType *
+refresh_keys_now(const char *cache, Oid role, ArrayType *keys)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "cachex refresh",
+												  ALLOCSET_DEFAULT_SIZES);
+	ArrayBuildState *left = initArrayResult(TEXTOID, CurrentMemoryContext,
+											false);
+	StringInfoData settings;
+	Datum	   *key;
+	int			n;
+
+	initStringInfo(&settings);
+	cx_settings_append(&settings, "search_path", "\"$user\", public");
+	cx_jobs_role_settings(role, &settings);
+	deconstruct_array(keys, TEXTOID, -1, false, TYPALIGN_INT, &key, NULL, &n);
+	/* the statement's rows are to be seen */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (int i = 0; i < n; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Now			now = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		strlcpy(now.refresh.cache, cache, NAMEDATALEN);
+		now.refresh.key = VARDATA_ANY(DatumGetPointer(key[i]));
+		now.refresh.key_len = VARSIZE_ANY_EXHDR(DatumGetPointer(key[i]));
+		now.refresh.role = role;
+		now.refresh.type = JSONBOID;
+		now.refresh.settings = settings.data;
+		now.refresh.settings_len = settings.len;
+		if (!cx_try(run_now, &now, cx_try_tolerates_all))
+			now.done = false;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+		if (!now.done)
+			accumArrayResult(left, key[i], false, TEXTOID,
+							 CurrentMemoryContext);
+	}
+	PopActiveSnapshot();
+	MemoryContextDelete(context);
+	return DatumGetArrayTypeP(makeArrayResult(left, CurrentMemoryContext));
+}
+
+/*
+ * Has keys refreshed by the cache's loader, as a role, for a statement that
+ * has changed what they are computed from: at once, or by a job each.
+ */
+void
+cx_refresh_keys(const char *cache, Oid role, ArrayType *keys)
+{
+	if (cx_guc_synchronous)
+		keys = refresh_keys_now(cache, role, keys);
+	if (ARR_NDIM(keys) > 0)
+		cx_jobs_add_keys(cache, role, keys);
+}
+
+/* ---- the worker ---- */
 
 /*
  * Refreshes; no transaction is under way, nor is afterwards.  Returns the

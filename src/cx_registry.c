@@ -22,6 +22,7 @@ typedef struct Registry
 	int			capacity;
 	uint64		last_uid;
 	pg_atomic_uint64 changes;
+	pg_atomic_uint32 last_role;
 	CxSharedCache cache[FLEXIBLE_ARRAY_MEMBER];
 } Registry;
 
@@ -51,6 +52,7 @@ cx_registry_init(void *memory, int ncaches)
 	registry->lock = &GetNamedLWLockTranche("cachex_registry")->lock;
 	registry->capacity = ncaches;
 	pg_atomic_init_u64(&registry->changes, 0);
+	pg_atomic_init_u32(&registry->last_role, InvalidOid);
 	for (int i = 0; i < ncaches; i++)
 	{
 		pg_atomic_init_u64(&registry->cache[i].gen, 0);
@@ -212,6 +214,26 @@ uint64
 cx_registry_changes(void)
 {
 	return pg_atomic_read_u64(&registry->changes);
+}
+
+/* To be called before an entry of a role can be found. */
+void
+cx_registry_note_role(Oid role)
+{
+	uint32		last = pg_atomic_read_u32(&registry->last_role);
+
+	while (unlikely(last < role))
+	{
+		if (pg_atomic_compare_exchange_u32(&registry->last_role, &last, role))
+			break;
+	}
+}
+
+/* No role with a greater OID has, or had, an entry. */
+Oid
+cx_registry_last_role(void)
+{
+	return pg_atomic_read_u32(&registry->last_role);
 }
 
 static void

@@ -58,6 +58,8 @@ extern int	cx_registry_restore(Oid db, int64 id, const char *name,
 extern void cx_registry_restore_last(uint64 uid);
 extern uint64 cx_registry_last_uid(void);
 extern uint64 cx_registry_changes(void);
+extern void cx_registry_note_role(Oid role);
+extern Oid	cx_registry_last_role(void);
 extern int	cx_registry_find(Oid db, int64 id);
 extern void cx_registry_set_row(int number, uint64 as_of, uint64 says);
 extern void cx_registry_drop(int number, uint64 gen);

@@ -41,7 +41,7 @@ typedef enum CxAspect
 static inline uint64
 cx_rels_id(Oid db, Oid rel)
 {
-	return cx_key_mix(cx_key_seed ^ ((uint64) db << 32 | rel));
+	return cx_key_beside(cx_key_mix(cx_key_seed ^ ((uint64) db << 32 | rel)), 0);
 }
 
 extern Size cx_rels_size(Size budget);

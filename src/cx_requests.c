@@ -53,6 +53,7 @@ typedef struct Slot
 {
 	SlotState	state;
 	Oid			db;
+	Oid			role;			/* runs it */
 	uint64		id;				/* equal ones are one request */
 	uint64		ticket;			/* of this use of the place */
 	pid_t		pid;
@@ -175,6 +176,29 @@ find_free_locked(TimestampTz now)
 	return best;
 }
 
+/*
+ * Whether a role may have another slot: as many as are free.  So one that asks
+ * for everything gets half of them, the next one half of the rest, and there
+ * is always one for who comes next.
+ */
+static bool
+may_have_another_locked(Oid role, TimestampTz now)
+{
+	int			own = 0;
+	int			nfree = 0;
+
+	for (int i = 0; i < requests->nslots; i++)
+	{
+		Slot	   *s = &requests->slot[i];
+
+		if (!is_active(s, now))
+			nfree++;
+		else if (s->role == role)
+			own++;
+	}
+	return own < nfree;
+}
+
 static void
 set_state_locked(Slot *s, SlotState state)
 {
@@ -250,7 +274,8 @@ has_failed_lately(uint64 id)
 }
 
 static CxRequested
-queue(uint64 id, const CxParcel *data, Size len, uint64 *ticket, bool *running)
+queue(uint64 id, Oid role, const CxParcel *data, Size len, uint64 *ticket,
+	  bool *running)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CxRequested result = CX_REQUEST_REFUSED;
@@ -262,10 +287,12 @@ queue(uint64 id, const CxParcel *data, Size len, uint64 *ticket, bool *running)
 		result = CX_REQUEST_PENDING;
 	else if (was_unserved_locked(id))
 		;						/* who asks again does it himself */
-	else if ((s = find_free_locked(now)) != NULL)
+	else if (may_have_another_locked(role, now) &&
+			 (s = find_free_locked(now)) != NULL)
 	{
 		result = CX_REQUEST_QUEUED;
 		s->db = MyDatabaseId;
+		s->role = role;
 		s->id = id;
 		s->ticket = ++requests->last_ticket;
 		s->len = (uint16) len;
@@ -318,7 +345,7 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 	len = cx_parcel_pack(&data, r);
 	if (len == 0 || database == NULL || !cx_launcher_serves(database))
 		return CX_REQUEST_REFUSED;
-	result = queue(id, &data, len, ticket, running);
+	result = queue(id, r->role, &data, len, ticket, running);
 	if (result == CX_REQUEST_QUEUED && !cx_visits_call(MyDatabaseId) &&
 		take_back(*ticket))
 		return CX_REQUEST_REFUSED;
@@ -389,8 +416,10 @@ has_ended(uint64 ticket, CxOutcome *outcome, char *message, TimestampTz *ends)
 	else if (s->state == DONE)
 	{
 		*outcome = s->failed ? CX_OUTCOME_FAILED : CX_OUTCOME_DONE;
+		/* of a shared cache it may be about what another role has read */
 		if (s->failed)
-			strlcpy(message, data_of(s), CX_PARCEL_BYTES);
+			strlcpy(message, s->role == GetUserId() ? data_of(s)
+					: "the loader failed for another role", CX_PARCEL_BYTES);
 	}
 	else if (s->state == FREE)
 		*outcome = CX_OUTCOME_UNSERVED;

@@ -4,7 +4,8 @@
  *
  * A worker does, if one can be asked; else this caller, if no other session
  * does already.  An error of the loader is not the caller's then: he has an
- * answer.
+ * answer.  With cachex.synchronous this caller always does, also where that
+ * cannot be kept.
  *
  * Locking: none on entry or return.
  */
@@ -14,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_counters.h"
+#include "cx_guc.h"
 #include "cx_requests.h"
 #include "cx_revalidate.h"
 #include "cx_try.h"
@@ -35,7 +37,7 @@ is_delegated(CxFetch *f)
 	CxRequested requested;
 
 	/* what this session has set by name the worker would not have */
-	if (f->other_settings)
+	if (f->other_settings || cx_guc_synchronous)
 		return false;
 	requested = cx_refresh_ask(f);
 	if (requested == CX_REQUEST_QUEUED)
@@ -56,25 +58,32 @@ is_done(CxFetch *f)
 	return status != CX_MISS && hit.gen != f->old_gen;
 }
 
+/* Whether the caller may do it beside others; he has the claim then. */
+static bool
+claim(CxFetch *f)
+{
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
+		cx_flight_is_alone(f->ask.ident.id, f->loader, f->ask.now) ||
+		!cx_flight_claim(&f->claim, f->ask.ident.id, f->loader))
+		return false;
+	/* whoever had the claim before may have finished since the look-up */
+	if (!is_done(f))
+		return true;
+	cx_flight_release(&f->claim);
+	return false;
+}
+
 /*
- * Whether the caller has to do it; he has the claim then.  What a transaction
- * loads that has written would not be kept.
+ * Whether the caller has to do it.  What a transaction loads that has written
+ * would not be kept.
  */
 static bool
 is_own_turn(CxFetch *f)
 {
 	if (!cx_fetch_find_cache_again(f) || !cx_catalog_usable(f->ask.cache) ||
-		is_done(f) || is_delegated(f) || TransactionIdIsValid(GetTopTransactionIdIfAny()) ||
-		IsInParallelMode() ||
-		cx_flight_is_alone(f->ask.ident.id, f->loader, f->ask.now) ||
-		!cx_flight_claim(&f->claim, f->ask.ident.id, f->loader))
+		is_done(f) || is_delegated(f) || IsInParallelMode() ||
+		!(cx_guc_synchronous || claim(f)))
 		return false;
-	/* whoever had the claim before may have finished since the look-up */
-	if (is_done(f))
-	{
-		cx_flight_release(&f->claim);
-		return false;
-	}
 	cx_counters_add(f->ask.cache->number, CX_REFRESHES, 1);
 	return true;
 }

@@ -201,7 +201,7 @@ cx_scan_is_dead(const CxScanned *e, uint64 cache_deps, TimestampTz now)
 	uint64		key_id = cx_key_of_key(cache_deps, e->key, e->entry.key_len);
 	CxReads		reads;
 
-	if (e->expires <= now || cx_gens_floor() > e->gen ||
+	if (e->expires <= now || cx_gens_floor(key_id) > e->gen ||
 		pg_atomic_read_u64(&cx_registry_get(e->cache)->gen) > e->gen ||
 		cx_gens_get(CX_GEN_KEY, key_id) > e->gen)
 		return true;

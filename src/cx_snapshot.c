@@ -33,6 +33,7 @@
 #include "cx_snapshot_file.h"
 #include "cx_snapshot_format.h"
 #include "cx_snapshot_save.h"
+#include "cx_sound.h"
 
 #define MAX_GEN		(UINT64CONST(1) << 47)
 #define DAMAGED		"it is damaged"
@@ -119,7 +120,8 @@ read_caches(const CxSnapshotHeader *header, Known *known)
 		known[i].number = cx_registry_restore(c.db, c.id, NameStr(c.name), now,
 											  c.uid);
 		known[i].uid = c.uid;
-		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len);
+		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len,
+									   c.id < 0);
 	}
 	cx_registry_restore_last(header->last_uid);
 	return true;
@@ -183,7 +185,7 @@ identify(CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 	CxIdent		ident;
 	CxCursor	c;
 
-	if (!cx_entry_is_sound(slot, len, &entry))
+	if (!cx_sound_entry(slot, len, &entry))
 		return false;
 	c = entry.names;
 	cx_arena_read(&c, names, entry.scope_len + entry.key_len);
@@ -191,6 +193,7 @@ identify(CxSlot *slot, uint32 len, const Known *known, uint64 *id)
 				names + entry.scope_len, entry.key_len,
 				(entry.flags & CX_ENTRY_SCOPE) ? names : NULL,
 				entry.scope_len);
+	cx_registry_note_role(entry.role);
 	*id = ident.id;
 	if (entry.has_link)
 	{

@@ -16,7 +16,7 @@
  * To be changed with whatever changes the bytes of an entry, what its slot
  * means, how anything is hashed, or what may be kept at all.
  */
-#define CX_SNAPSHOT_FORMAT 2
+#define CX_SNAPSHOT_FORMAT 3
 
 #define CX_SNAPSHOT_PATH	"pg_stat/cachex.snapshot"
 #define CX_SNAPSHOT_CACHES	1024	/* at most */

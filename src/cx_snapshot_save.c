@@ -64,20 +64,20 @@ is_marked(const CxScanned *e, const CxIdent *ident, uint64 deps, Oid db)
 {
 	CxReads		reads;
 
-	if (cx_deps_in_doubt(ident->id) || cx_deps_in_doubt(ident->key_id) ||
-		cx_deps_in_doubt(cx_key_of_cache(deps)) ||
-		cx_deps_in_doubt(cx_key_of_fills(deps)))
+	if (cx_deps_in_doubt(ident->id, 0) || cx_deps_in_doubt(ident->key_id, 0) ||
+		cx_deps_in_doubt(cx_key_of_cache(deps), 0) ||
+		cx_deps_in_doubt(cx_key_of_fills(deps), 0))
 		return true;
-	if (ident->has_scope && (cx_deps_in_doubt(ident->scope_id) ||
-							 cx_deps_in_doubt(ident->scoped_key_id)))
+	if (ident->has_scope && (cx_deps_in_doubt(ident->scope_id, 0) ||
+							 cx_deps_in_doubt(ident->scoped_key_id, 0)))
 		return true;
 	for (int i = 0; i < e->entry.ntags; i++)
 	{
-		if (cx_deps_in_doubt(e->tag_id[i]))
+		if (cx_deps_in_doubt(e->tag_id[i], 0))
 			return true;
 	}
 	cx_scan_reads(e, &reads);
-	return cx_reads_in_doubt(db, &reads);
+	return cx_reads_in_doubt(db, &reads, 0);
 }
 
 static bool
@@ -94,7 +94,7 @@ is_wanted(const CxSlot *slot, const Chosen *chosen)
 		(slot->flags & CX_SLOT_STAGED) || slot->class == CX_CLASS_NONE)
 		return false;
 	cx_scan_one(slot, &e);
-	deps = cx_key_of_name(shared->db, name, strlen(name));
+	deps = cx_key_of_name(shared->db, name, strlen(name), shared->id < 0);
 	if (cx_scan_is_dead(&e, deps, chosen->now))
 		return false;
 	cx_key_make(&ident, slot->cache, shared->uid, deps, e.entry.role, e.key,

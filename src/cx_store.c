@@ -199,6 +199,8 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 	if (hit->entry.ntags > 0)
 		cx_arena_read(&c, hit->tag_id, hit->entry.ntags * sizeof(uint64));
 	cx_entry_reads(&hit->entry, &hit->reads);
+	if (hit->entry.has_access)
+		cx_entry_access(&hit->entry, &hit->access);
 	if (!whole && hit->entry.value_len <= CX_SMALL_VALUE)
 	{
 		c = cx_entry_value(&hit->entry);
@@ -298,20 +300,21 @@ cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen, uint64 *tag_id,
 }
 
 /*
- * Notes that the entry of a generation was fresh so long after its creation;
- * it has a stale field.
+ * Notes something in the entry of a generation, if it is still there: see
+ * cx_entry_set_seen and cx_entry_set_checked.
  */
 void
-cx_store_seen(const CxIdent *ident, uint64 gen, uint32 seen_ms)
+cx_store_note(const CxIdent *ident, uint64 gen,
+			  void (*set) (const CxSlot *, uint32), uint32 value)
 {
 	LWLock	   *lock = lock_of((uint32) ident->id);
 	CxPlace		place;
 	CxEntry		entry;
 
 	LWLockAcquire(lock, LW_SHARED);
-	if (find_committed_locked(&place, ident, &entry) && entry.has_stale &&
+	if (find_committed_locked(&place, ident, &entry) &&
 		cx_slot(cx_bucket_slot(&place))->gen == gen)
-		cx_entry_set_seen(cx_slot(cx_bucket_slot(&place)), seen_ms);
+		set(cx_slot(cx_bucket_slot(&place)), value);
 	LWLockRelease(lock);
 }
 

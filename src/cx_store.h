@@ -27,6 +27,7 @@ typedef struct CxHit
 	uint32		pinned;			/* slot that is held, or CX_NONE */
 	uint64		tag_id[CX_MAX_TAGS];
 	CxReads		reads;
+	CxAccess	access;			/* if entry.has_access */
 	char		small[CX_SMALL_VALUE];	/* the value, unless pinned */
 	const CxNewEntry *copy;		/* all of an entry that is not in the store,
 								 * or NULL */
@@ -69,7 +70,8 @@ extern int	cx_store_staged(uint64 id, uint32 slot, uint64 stage_gen,
 extern void cx_store_value(const CxHit *hit, char *to);
 extern void cx_store_release(CxHit *hit);
 extern void cx_store_release_stale(void);
-extern void cx_store_seen(const CxIdent *ident, uint64 gen, uint32 seen_ms);
+extern void cx_store_note(const CxIdent *ident, uint64 gen,
+						  void (*set) (const CxSlot *, uint32), uint32 value);
 
 typedef enum CxLinked
 {

@@ -77,7 +77,7 @@ accept(const CxTierRow *row, void *arg)
 		cx_codec_typhash(entry->type) != entry->typhash)
 		return false;
 	if (!row->reads.known)
-		return true;
+		return row->roles == cx_tier_role(row->role);
 	return row->roles == cx_tier_roles(row->role) &&
 		!cx_reads_own(&row->reads) &&
 		(row->reads.settings_len == 0 ||
@@ -100,6 +100,7 @@ find_own(const Wanted *w, const CxTierNew *own, CxTierRow *row)
 		return false;
 	memset(row, 0, offsetof(CxTierRow, reads));
 	row->role = own->ident.role;
+	row->roles = cx_tier_role(row->role);
 	row->reads.known = false;
 	row->entry = own->entry;
 	/* no version that others could name */
@@ -257,8 +258,9 @@ cx_tier_serve(CxAsk *ask, uint64 loader, bool fill, bool whole, CxHit *hit)
 	gen = cx_cache_begin_fill(false);
 	row = palloc(sizeof(CxTierRow));
 	if (!find(ask, loader, false, row) ||
-		(ask->cache->exact && (!row->entry.manual || row->reads.known ||
-							   loader != 0)))
+		(ask->cache->exact &&
+		 (!row->entry.manual || loader != 0 ||
+		  (row->reads.known && row->reads.exact))))
 	{
 		CxStatus	status = serve_stale(ask, loader, row, hit);
 

@@ -27,6 +27,7 @@
 #include "cx_compat.h"
 #include "cx_tier_columns.h"
 #include "cx_tier_insert.h"
+#include "cx_tier_roles.h"
 
 /* The active snapshot as a pg_snapshot, in the current memory context. */
 Datum
@@ -158,10 +159,11 @@ cx_tier_insert(CxTier *tier, const CxTierNew *new)
 	v[E_TYPHASH] = Int64GetDatum((int64) entry->typhash);
 	null[E_LOADER] = !entry->has_loader;
 	v[E_LOADER] = Int64GetDatum((int64) entry->loader);
-	null[E_READS] = null[E_ROLES] = !(entry->reads && entry->reads->known);
+	null[E_READS] = !(entry->reads && entry->reads->known);
 	if (!null[E_READS])
 		v[E_READS] = write_reads(entry->reads);
-	v[E_ROLES] = Int64GetDatum((int64) new->roles);
+	v[E_ROLES] = Int64GetDatum((int64) (null[E_READS]
+										? cx_tier_role(ident->role) : new->roles));
 	v[E_CREATED] = TimestampTzGetDatum(entry->created);
 	v[E_EXPIRES] = TimestampTzGetDatum(entry->expires);
 	v[E_STALE_MS] = Int32GetDatum((int32) entry->stale_ms);

@@ -1,7 +1,7 @@
 /*
  * cx_tier_roles.c
- *	  A hash of all that a role may be, so that a stored row can be compared with
- *	  what the role may be now.
+ *	  Hashes of who a role is and of all that it may be, so that a stored row can
+ *	  be compared with what the role is now.
  *
  * Changes of roles count in every database, where no record of them could be
  * written; so a row of a loader remembers whose privileges its role had.
@@ -26,11 +26,50 @@
 
 static Oid	known_role = InvalidOid;
 static uint64 known;
+static Oid	known_name_role = InvalidOid;
+static uint64 known_name;
 
 static void
 syscache_cb(Datum arg, int cache, uint32 hash)
 {
-	known_role = InvalidOid;
+	known_role = known_name_role = InvalidOid;
+}
+
+static void
+follow_catalogs(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(AUTHOID, syscache_cb, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, syscache_cb, (Datum) 0);
+		CacheRegisterSyscacheCallback(DATABASEOID, syscache_cb, (Datum) 0);
+		registered = true;
+	}
+	AcceptInvalidationMessages();
+}
+
+/*
+ * A hash of who a role is, never 0: of its name, since another one may get the
+ * OID of one that was dropped.  0 for a role that is gone; InvalidOid stands
+ * for every role.
+ */
+uint64
+cx_tier_role(Oid role)
+{
+	char	   *name;
+
+	if (!OidIsValid(role))
+		return 1;
+	follow_catalogs();
+	if (known_name_role == role)
+		return known_name;
+	/* a message that comes meanwhile is for the next call */
+	known_name_role = role;
+	name = GetUserNameFromId(role, true);
+	known_name = name ? Max(cx_key_stable_name(name, strlen(name)), 1) : 0;
+	return known_name;
 }
 
 /* The roles whose privileges a role has, in no order. */
@@ -63,17 +102,9 @@ hash_members(Oid role)
 uint64
 cx_tier_roles(Oid role)
 {
-	static bool registered = false;
 	uint64		hash;
 
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(AUTHOID, syscache_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, syscache_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(DATABASEOID, syscache_cb, (Datum) 0);
-		registered = true;
-	}
-	AcceptInvalidationMessages();
+	follow_catalogs();
 	if (known_role == role && OidIsValid(role))
 		return known;
 	/* a message that comes meanwhile is for the next call */
@@ -83,6 +114,7 @@ cx_tier_roles(Oid role)
 	else
 		hash = cx_key_mix(hash_members(role) +
 						  (has_bypassrls_privilege(role) ? 2 : 3));
+	hash = cx_key_mix(hash + cx_tier_role(role));
 	known = hash == 0 ? 1 : hash;
 	return known;
 }

@@ -265,7 +265,7 @@ cx_tier_read(CxTier *tier, HeapTuple tuple, CxTierRow *row)
 		row->scope = read_bytes(v[E_SCOPE], &row->scope_len);
 	row->xid = U64FromFullTransactionId(DatumGetFullTransactionId(v[E_XID]));
 	row->seen = PointerGetDatum(PG_DETOAST_DATUM_COPY(v[E_SEEN]));
-	row->roles = null[E_ROLES] ? 0 : (uint64) DatumGetInt64(v[E_ROLES]);
+	row->roles = (uint64) DatumGetInt64(v[E_ROLES]);
 	entry->isnull = null[E_VALUE];
 	entry->manual = DatumGetBool(v[E_MANUAL]);
 	entry->has_loader = !null[E_LOADER];

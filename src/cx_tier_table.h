@@ -43,7 +43,8 @@ typedef struct CxTierRow
 	int			ndeps;
 	int			nrels;			/* the last of them are relations */
 	uint64		deps[CX_TIER_MAX_DEPS];
-	uint64		roles;			/* as cx_tier_roles said; 0 = of no matter */
+	uint64		roles;			/* as cx_tier_roles said; of a put without
+								 * reads: cx_tier_role */
 	uint64		version;		/* no generation; the same as long as it is
 								 * the same row */
 	CxReads		reads;

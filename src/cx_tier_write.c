@@ -345,7 +345,12 @@ write_row(Writing *w, uint32 n)
 	}
 	cx_tier_hold();
 	new->seen = base ? base->seen : w->seen;
-	new->roles = base ? base->roles : 0;
+	if (base)
+		new->roles = base->roles;
+	else if (new->entry.reads != NULL && new->entry.reads->known)
+		new->roles = cx_tier_roles(new->ident.role);
+	else
+		new->roles = 0;
 	cx_tier_insert(&w->tier, new);
 	cx_counters_add(op->cache, CX_TIER_STORED, 1);
 }

@@ -19,6 +19,20 @@
 #include "cx_catalog.h"
 #include "cx_trigger.h"
 
+/* What is named by arguments that lie one behind the other. */
+static void
+read_args(CxTrigger *found, int nargs, const char *args)
+{
+	if (*args != '\0')
+		found->cache = pstrdup(args);
+	for (int i = 0; i < nargs; i++)
+	{
+		if (i == CX_TRIGGER_TAGS)
+			found->names_tags = *args != '\0' && strcmp(args, "{}") != 0;
+		args += strlen(args) + 1;
+	}
+}
+
 static CxTrigger *
 read_trigger(Relation pg_trigger, HeapTuple tuple)
 {
@@ -34,9 +48,7 @@ read_trigger(Relation pg_trigger, HeapTuple tuple)
 	found->is_bare = form->tgnargs == 0;
 	found->always = form->tgenabled == TRIGGER_FIRES_ALWAYS;
 	if (form->tgnargs > 0 && !isnull)
-		found->cache = pstrdup(VARDATA_ANY(DatumGetByteaPP(args)));
-	if (found->cache && *found->cache == '\0')
-		found->cache = NULL;
+		read_args(found, form->tgnargs, VARDATA_ANY(DatumGetByteaPP(args)));
 	return found;
 }
 

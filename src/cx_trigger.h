@@ -10,6 +10,9 @@
 /* Bytes of the part of a trigger's name that all of a watch have */
 #define CX_TRIGGER_PREFIX (sizeof("cachex_0123456789abcdef") - 1)
 
+/* The arguments that are looked at here: the cache, the first; the tags */
+#define CX_TRIGGER_TAGS 2
+
 /* A trigger that calls on_change */
 typedef struct CxTrigger
 {
@@ -17,6 +20,7 @@ typedef struct CxTrigger
 	char	   *name;
 	char	   *cache;			/* its first argument, or NULL */
 	bool		is_bare;		/* without arguments: for exact caches */
+	bool		names_tags;
 	bool		is_clone;
 	bool		always;
 } CxTrigger;

@@ -234,6 +234,7 @@ typedef struct Run
 	uint64		gen;			/* from before it */
 	CxRefusal	refusal;
 	CxReads		reads;
+	const CxAccess *access;		/* in a shared cache */
 } Run;
 
 /* Stores a row; returns whether it was one to be kept. */
@@ -276,6 +277,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	entry.loader = (uint64) run->warmer->id;
 	entry.cost_us = run->cost_us;
 	entry.reads = &run->reads;
+	entry.access = run->access;
 	cx_args_tags(&entry, no_tags ? NULL : DatumGetArrayTypeP(tags));
 	cx_cache_fill(&ask, &entry, run->gen, 0);
 	return true;
@@ -407,6 +409,7 @@ gather(const Prepared *p, double *cost_us)
 									false, NULL, NULL);
 	options.read_only = true;
 	options.dest = &counting.pub;
+	cx_plan_show_queries(p->plan);
 	INSTR_TIME_SET_CURRENT(start);
 	result = SPI_execute_plan_extended(p->plan, &options);
 	INSTR_TIME_SET_CURRENT(end);
@@ -434,10 +437,11 @@ run_query(const CxWarmer *w)
 		elog(ERROR, "SPI_connect failed");
 	run.gen = cx_cache_begin_fill(cache->exact);
 	/* an error leaves it to the end of the transaction */
-	collector = cx_collect_begin(cache->exact);
+	collector = cx_collect_begin(cache->exact, cache->is_shared);
 	prepare(w->query, &prepared);
 	rows = gather(&prepared, &run.cost_us);
 	run.refusal = cx_collect_end(collector, &run.reads);
+	run.access = cx_collect_access(collector);
 	n = store_rows(&run, rows, &prepared);
 	if (w->replace)
 		remove_others(&run);

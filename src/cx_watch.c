@@ -19,27 +19,25 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
-#include "cx_jobs.h"
 #include "cx_owner.h"
 #include "cx_put.h"
 #include "cx_preload.h"
+#include "cx_refresh.h"
 #include "cx_notes.h"
 #include "cx_template.h"
 #include "cx_watch.h"
+#include "cx_watch_put.h"
 
 #define MAX_KEYS 10000			/* from one statement and table */
 
@@ -68,6 +66,7 @@ typedef struct Firing
 	bool		blind;			/* a template's column is gone */
 	bool		every_update;	/* "columns" tells nothing */
 	bool		may_put;
+	CxWatchPut	put;			/* what entries of rows are made with */
 	bool		fix_settings;
 	bool		cleared;		/* keys no longer matter */
 	int			nkeys;			/* distinct ones, so far */
@@ -75,6 +74,7 @@ typedef struct Firing
 	ArrayBuildState *refresh;	/* keys that jobs are to be asked for */
 	seen_hash  *seen;
 	StringInfoData name;
+	StringInfoData scope;
 } Firing;
 
 PG_FUNCTION_INFO_V1(cachex_on_change);
@@ -143,42 +143,94 @@ clear_own(Firing *f)
 	f->cleared = true;
 }
 
+/*
+ * The scope that a row names, name NULL where the watch has none.  Returns
+ * false where no entry can have it.
+ */
+static bool
+find_scope(Firing *f, TupleTableSlot *slot, CxScope *scope)
+{
+	scope->name = NULL;
+	scope->len = 0;
+	if (f->spec.scope == NULL)
+		return true;
+	if ((slot == NULL && f->spec.scope->has_columns) ||
+		!cx_template_render(f->spec.scope, slot, &f->scope) ||
+		f->scope.len == 0 || f->scope.len > CX_MAX_SCOPE)
+		return false;
+	scope->name = f->scope.data;
+	scope->len = f->scope.len;
+	return true;
+}
+
+/* Whether more names of a statement count; one too many clears the cache. */
+static bool
+is_within_limit(Firing *f)
+{
+	if (++f->nkeys <= MAX_KEYS)
+		return true;
+	clear_own(f);
+	return false;
+}
+
 static void
-stage_key(Firing *f)
+stage_key(Firing *f, CxScope scope)
 {
 	StringInfo	key = &f->name;
+	uint64		id;
+	CxCache    *cache;
+	CxAsk		ask;
+
+	if (key->len == 0 || key->len > CX_MAX_KEY)
+		return;
+	id = cx_key_of_key(0, key->data, key->len);
+	if (scope.name)
+		id = cx_key_of_scoped_key(id, cx_key_of_scope(0, scope.name, scope.len));
+	if (!is_new(f, id) || !is_within_limit(f) ||
+		(cache = find_cache(f->spec.cache)) == NULL)
+		return;
+	if (scope.name)
+	{
+		cx_cache_ask(&ask, cache, key->data, key->len, scope.name, scope.len);
+		cx_cache_invalidate_scoped(&ask);
+	}
+	else
+		cx_cache_invalidate_key(cache, key->data, key->len);
+	if (f->spec.refresh)
+		f->refresh = accumArrayResult(f->refresh,
+									  CStringGetTextDatum(key->data),
+									  false, TEXTOID, f->context);
+}
+
+/* What a watch without keys and tags ends: a scope, or the cache. */
+static void
+stage_whole(Firing *f, CxScope scope)
+{
 	CxCache    *cache;
 
-	if (key->len == 0 || key->len > CX_MAX_KEY ||
-		!is_new(f, cx_key_of_key(0, key->data, key->len)))
-		return;
-	if (++f->nkeys > MAX_KEYS)
+	if (f->spec.scope == NULL)
 		clear_own(f);
-	else if ((cache = find_cache(f->spec.cache)) != NULL)
-	{
-		cx_cache_invalidate_key(cache, key->data, key->len);
-		if (f->spec.refresh)
-			f->refresh = accumArrayResult(f->refresh,
-										  CStringGetTextDatum(key->data),
-										  false, TEXTOID, f->context);
-	}
+	else if (!f->cleared &&
+			 is_new(f, cx_key_of_scope(0, scope.name, scope.len)) &&
+			 is_within_limit(f) &&
+			 (cache = find_cache(f->spec.cache)) != NULL)
+		cx_cache_clear_scope(cache, scope.name, scope.len);
 }
 
 /*
- * Asks for a job for each key, in the name of the cache's owner, if he is the
- * table's as well: nobody else has his loader run.  All in one statement, and
- * into a table that makes no writer wait.
+ * Has each key refreshed, in the name of the cache's owner, if he is the
+ * table's as well: nobody else has his loader run.  That makes no writer wait.
  */
 static void
-ask_for_jobs(Firing *f, Oid table_owner)
+refresh_keys(Firing *f, Oid table_owner)
 {
 	CxCache    *cache = find_cache(f->spec.cache);
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
 	if (cache && cache->enabled && cx_owner_is(cache, table_owner))
-		cx_jobs_add_keys(f->spec.cache, cache->owner,
-						 DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
+		cx_refresh_keys(f->spec.cache, cache->owner,
+						DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }
 
 /* Stages what a row names; slot NULL: what is named without any row. */
@@ -186,6 +238,7 @@ static void
 stage_row(Firing *f, TupleTableSlot *slot)
 {
 	CxWatchSpec *spec = &f->spec;
+	CxScope		scope;
 
 	for (int i = 0; i < spec->ntags; i++)
 	{
@@ -193,14 +246,16 @@ stage_row(Firing *f, TupleTableSlot *slot)
 			cx_template_render(&spec->tags[i], slot, &f->name))
 			stage_tag(f);
 	}
+	if (!find_scope(f, slot, &scope))
+		return;
 	for (int i = 0; i < spec->nkeys && !f->cleared; i++)
 	{
 		if ((slot || !spec->keys[i].has_columns) &&
 			cx_template_render(&spec->keys[i], slot, &f->name))
-			stage_key(f);
+			stage_key(f, scope);
 	}
 	if (spec->nkeys == 0 && spec->ntags == 0)
-		clear_own(f);
+		stage_whole(f, scope);
 }
 
 /* Stages that any row may have changed. */
@@ -216,65 +271,16 @@ stage_unknown(Firing *f)
 
 /* ---- action put ---- */
 
-/*
- * Whether the rows of a later command have been put already: a trigger that
- * fires before ours can write to the table, and then that command's rows come
- * here first.
- */
-static bool
-is_overtaken(void)
-{
-	static TransactionId xid = InvalidTransactionId;
-	static CommandId last = 0;
-	TransactionId my_xid = GetTopTransactionIdIfAny();
-	CommandId	cid;
-
-	if (!ActiveSnapshotSet())
-		return true;
-	cid = GetActiveSnapshot()->curcid;
-	if (xid == my_xid && cid < last)
-		return true;
-	xid = my_xid;
-	last = cid;
-	return false;
-}
-
-/*
- * Whether the current role may read whole rows of a table, by itself or
- * through an ancestor.  Else a put would show it more than the table does.
- */
-static bool
-may_read(Oid relid)
-{
-	List	   *rels = lcons_oid(relid, NIL);
-	ListCell   *lc;
-
-	if (get_rel_relispartition(relid))
-		rels = list_concat(rels, get_partition_ancestors(relid));
-	foreach(lc, rels)
-	{
-		Oid			rel = lfirst_oid(lc);
-
-		if (pg_class_aclcheck(rel, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-			check_enable_rls(rel, InvalidOid, true) != RLS_ENABLED)
-			return true;
-	}
-	return false;
-}
-
 static void
 put_row(Firing *f, TupleTableSlot *slot)
 {
-	CxTemplate *key = &f->spec.keys[0];
-	Jsonb	   *row;
+	CxScope		scope;
 
-	if (!f->may_put || f->cleared ||
-		!cx_template_render(key, slot, &f->name) ||
+	if (!f->may_put || f->cleared || !find_scope(f, slot, &scope) ||
+		!cx_template_render(&f->spec.keys[0], slot, &f->name) ||
 		f->name.len == 0 || f->name.len > CX_MAX_KEY)
 		return;
-	row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
-							slot->tts_tupleDescriptor->tdtypeid);
-	cx_put_value(f->spec.cache, f->name.data, f->name.len, row);
+	cx_watch_put_row(&f->put, f->spec.cache, &f->name, scope, slot);
 }
 
 /* ---- rows ---- */
@@ -434,10 +440,12 @@ begin_firing(TriggerData *data)
 	if (missing)
 		warn_missing(data, missing);
 	f->every_update = missing || f->spec.ncolumns == 0;
-	f->may_put = f->spec.put && !cx_template_has_virtual(desc) &&
-		may_read(RelationGetRelid(data->tg_relation));
+	if (f->spec.put && !cx_template_has_virtual(desc))
+		f->may_put = cx_watch_put_prepare(&f->put, f->spec.cache,
+										  RelationGetRelid(data->tg_relation));
 	f->seen = seen_create(CurrentMemoryContext, 16, NULL);
 	initStringInfo(&f->name);
+	initStringInfo(&f->scope);
 	f->context = CurrentMemoryContext;
 	return f;
 }
@@ -524,7 +532,7 @@ cachex_on_change(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 		fcinfo->flinfo->fn_extra = f;
 	}
-	if (f->spec.put && is_overtaken())
+	if (f->spec.put && cx_watch_put_is_overtaken())
 		f->may_put = false;
 	if (f->fix_settings)
 		nest = cx_template_fix_settings();
@@ -537,9 +545,9 @@ cachex_on_change(PG_FUNCTION_ARGS)
 	else
 		statement_changed(f, data);
 	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
-	if (f->refresh)
-		ask_for_jobs(f, data->tg_relation->rd_rel->relowner);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
+	if (f->refresh)
+		refresh_keys(f, data->tg_relation->rd_rel->relowner);
 	return PointerGetDatum(NULL);
 }

@@ -8,6 +8,7 @@
 extern void cx_watch_clear(const char *name);
 
 extern void cx_watch_trigger_dropped(Oid trigger_oid);
+extern void cx_watch_trigger_created(Oid trigger_oid);
 extern void cx_watch_trigger_changed(Oid trigger_oid);
 extern void cx_watch_table_truncated(Oid relid);
 

@@ -40,6 +40,7 @@
 
 #include "cx_catalog.h"
 #include "cx_compat.h"
+#include "cx_grants.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_template.h"
@@ -81,6 +82,39 @@ typedef struct WatchPlan
 PG_FUNCTION_INFO_V1(cachex_watch);
 PG_FUNCTION_INFO_V1(cachex_unwatch);
 
+StaticAssertDecl((int) CX_WATCH_TAGS == CX_TRIGGER_TAGS, "the same argument");
+
+/* ---- who may ---- */
+
+/*
+ * Raises an error unless the current role may invalidate what a watch names.
+ * This is asked when a trigger is made, and never again: a watch does not stop
+ * when a privilege is taken back, since then old values would be served.
+ */
+static void
+check_rights(const char *cache_name, bool tags)
+{
+	CxCache    *cache = NULL;
+	Oid			function;
+
+	if (cache_name)
+		cache = cx_catalog_find(cache_name, strlen(cache_name));
+	if (cache)
+		cx_grants_require(cache, CX_MAY_WRITE);
+	/* somebody else may create it; but a dump need not have it */
+	else if (cache_name && !cx_compat_owns_database(MyDatabaseId, GetUserId()))
+		(void) cx_catalog_get(cache_name, strlen(cache_name));
+	if (!tags && cache_name)
+		return;
+	function = cx_catalog_invalidate_tags();
+	if (!OidIsValid(function) || !cx_compat_may_execute(function, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for function cachex.invalidate_tags"),
+				 errdetail("A watch that names tags, or no cache, reaches into every cache of the database."),
+				 errhint("GRANT EXECUTE ON FUNCTION cachex.invalidate_tags(text[]) gives the privilege.")));
+}
+
 /* ---- when triggers change ---- */
 
 /* Clears what the triggers name, unless the extension itself is going. */
@@ -108,6 +142,27 @@ cx_watch_trigger_dropped(Oid trigger_oid)
 {
 	if (cx_preloaded && !IsInParallelMode() && !RecoveryInProgress())
 		clear_named(cx_trigger_find(trigger_oid, InvalidOid));
+}
+
+/*
+ * A trigger was made.  Its maker must have the rights that watch() asks for;
+ * clones are made by who owns the table above.
+ */
+void
+cx_watch_trigger_created(Oid trigger_oid)
+{
+	ListCell   *lc;
+
+	if (!cx_preloaded)
+		return;
+	foreach(lc, cx_trigger_find(trigger_oid, InvalidOid))
+	{
+		CxTrigger  *made = lfirst(lc);
+
+		if (!made->is_bare && !made->is_clone)
+			check_rights(made->cache, made->names_tags);
+	}
+	cx_watch_trigger_changed(trigger_oid);
 }
 
 static bool
@@ -312,12 +367,20 @@ check_columns(CxWatchSpec *spec, Relation rel)
 				 errdetail("Its virtual generated columns are not stored in rows.")));
 }
 
-/* Raises an error unless there is a cache that can do what is asked for. */
+/*
+ * Raises an error unless there is a cache that can do what is asked for, and
+ * the current role may have it done.
+ */
 static void
 check_cache(const CxWatchSpec *spec)
 {
 	CxCache    *cache;
 
+	if (spec->bare)
+		return;
+	if (spec->cache)
+		(void) cx_catalog_get(spec->cache, strlen(spec->cache));
+	check_rights(spec->cache, spec->ntags > 0);
 	if (spec->cache == NULL)
 		return;
 	cache = cx_catalog_get(spec->cache, strlen(spec->cache));
@@ -358,7 +421,7 @@ make_plan(WatchPlan *plan, char **args)
 	snprintf(plan->prefix, sizeof(plan->prefix), "cachex_%016llx",
 			 (unsigned long long) cx_template_hash_args(args));
 	initStringInfo(&call);
-	for (int i = 0; i < CX_WATCH_NARGS; i++)
+	for (int i = 0; i < cx_template_count_args(args); i++)
 		appendStringInfo(&call, "%s%s", i > 0 ? ", " : "",
 						 quote_literal_cstr(args[i]));
 	plan->call = call.data;
@@ -398,7 +461,7 @@ install_below(WatchPlan *plan, Oid relid, bool partitioned)
 		set_triggers(plan, relid, "lt", "iud");
 }
 
-/* watch(rel, cache, keys, tags, action, columns) */
+/* watch(rel, cache, keys, tags, action, columns, scope) */
 Datum
 cachex_watch(PG_FUNCTION_ARGS)
 {

@@ -261,6 +261,26 @@ UPDATE pt_src SET v = 'new';
 SELECT cachex.get('pt_exact', 'put'), cachex.get('pt_exact', 'f'), cachex.fetch('pt_exact', 'f', 'SELECT v FROM pt_src');
 SELECT cachex.fetch('pt_exact', 'put', 'SELECT v FROM pt_src');
 
+-- ---- rows that a watch puts, for who may still read their table ----
+CREATE TABLE pt_put (id int PRIMARY KEY, v text);
+GRANT SELECT, INSERT ON pt_put TO pt_reader;
+SELECT cachex.watch('pt_put', c, keys => '{put:<id>}', action => 'put') FROM unnest('{pt,pt_exact}'::text[]) AS c;
+DO $$BEGIN PERFORM cachex.grant_cache('pt_exact', 'pt_reader', p) FROM unnest('{read,write}'::text[]) AS p; END$$;
+SET ROLE pt_reader;
+INSERT INTO pt_put VALUES (1, 'kept');
+SELECT cachex.get('pt', 'put:1'), cachex.get('pt_exact', 'put:1');
+RESET ROLE;
+CALL evict();
+CALL evict('pt_exact');
+SET ROLE pt_reader;
+SELECT cachex.get('pt', 'put:1'), cachex.get('pt_exact', 'put:1');
+RESET ROLE;
+REVOKE SELECT ON pt_put FROM pt_reader;
+SET ROLE pt_reader;
+SELECT cachex.get('pt', 'put:1'), cachex.get('pt_exact', 'put:1');
+RESET ROLE;
+DROP TABLE pt_put;
+
 -- ---- rows go ----
 -- with their time
 SELECT cachex.put('pt', 'short', '1', ttl => '50 ms'), cachex.put('pt', 'stays', '1');

@@ -61,12 +61,13 @@ is(as_role('keeper', q{SELECT cachex.create_cache('kept', consistency => 'ttl',
 
 as_role('mallory', q{CREATE SCHEMA m; CREATE TABLE m.t (k text);
 	CREATE TABLE m.u (k text)});
+my $by_hand = q{CREATE TRIGGER t AFTER INSERT ON m.t REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
+	EXECUTE FUNCTION cachex.on_change('kept', '{<k>}', '', 'refresh', '')};
+like(as_role('mallory', $by_hand), qr/permission denied for cache "kept"/, 'no trigger without a privilege');
+is(as_role('keeper', q{SELECT cachex.grant_cache('kept', 'mallory', 'write')}), '', 'with one');
 like(as_role('mallory', q{SELECT cachex.watch('m.t', 'kept', keys => '{<k>}', action => 'refresh')}),
 	qr/must have the privileges of the owner of cache "kept"/, 'watch');
-is(as_role('mallory', q{
-	CREATE TRIGGER t AFTER INSERT ON m.t REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT
-	EXECUTE FUNCTION cachex.on_change('kept', '{<k>}', '', 'refresh', '');
-	INSERT INTO m.t VALUES ('mine')}), '', 'a trigger by hand fires');
+is(as_role('mallory', "$by_hand; INSERT INTO m.t VALUES ('mine')"), '', 'a trigger by hand fires');
 is(one($node, q{SELECT count(*) FROM cachex.jobs WHERE cache = 'kept'}), '0', 'but asks for nothing');
 is(as_role('keeper', q{CREATE SCHEMA k; CREATE TABLE k.t (k text);
 	SELECT cachex.watch('k.t', 'kept', keys => '{<k>}', action => 'refresh');
@@ -80,8 +81,8 @@ is(as_role('keeper', q{DO $$BEGIN ASSERT cachex.get('kept', 'own') = '"keeper"';
 
 for my $insert (
 	q{INSERT INTO cachex.job_request (cache, key, role, query, max_attempts) VALUES ('default', 'k', 10, 'SELECT 1', 1)},
-	q{INSERT INTO cachex.warmer_definition (cache, name, query) VALUES ('default', 'w', 'SELECT 1')},
-	q{INSERT INTO cachex.cache_definition (name, owner) VALUES ('mine', 'postgres')})
+	q{INSERT INTO cachex.warmer_definition (cache, name, id, query) VALUES ('default', 'w', 1, 'SELECT 1')},
+	q{INSERT INTO cachex.cache_definition (name, owner, id, seed) VALUES ('mine', 'postgres', 1, 1)})
 {
 	like(as_role('writer', $insert), qr/row-level security/, 'pg_write_all_data: ' . substr($insert, 12, 24));
 }

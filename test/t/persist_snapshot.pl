@@ -60,6 +60,7 @@ $node->safe_psql('postgres', q{
 	SELECT cachex.create_cache('gone', consistency => 'ttl', persist => 'snapshot');
 	SELECT cachex.alter_cache('queries', '{"persist": "snapshot"}');
 	GRANT SELECT ON t TO someone;
+	SELECT cachex.grant_cache('e', 'someone', 'read'), cachex.grant_cache('e', 'someone', 'write');
 	SELECT count(cachex.put('c', 'k' || i, to_jsonb(i), tags => ARRAY['t' || i % 10]))
 	FROM generate_series(1, 10000) i;
 	SELECT cachex.put('c', 'meta', '"m"', metadata => '{"etag": 1}', ttl => '1 day');

@@ -97,6 +97,7 @@ is(one($node, q{SELECT cachex.get('t', 'put'), cachex.get('t', 'x'), cachex.get(
 # Shapes and privileges count, also when they changed before the crash.
 $node->safe_psql('postgres', q{
 	CREATE ROLE reader; GRANT SELECT ON src TO reader;
+	SELECT cachex.grant_cache('t', 'reader', 'read'), cachex.grant_cache('t', 'reader', 'write');
 	SET ROLE reader; SELECT cachex.fetch('t', 'mine', 'SELECT max(v) FROM src')});
 wait_for(stored('mine'), 'a fill of a role is stored');
 $node->safe_psql('postgres', 'REVOKE SELECT ON src FROM reader');

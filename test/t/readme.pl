@@ -32,9 +32,8 @@ my $names = $node->safe_psql(
 	'postgres', q{
 	SELECT DISTINCT proname FROM pg_proc p
 	WHERE pronamespace = 'cachex'::regnamespace
-		AND has_function_privilege('public', p.oid, 'EXECUTE')
 		AND proname NOT IN ('definition_changed', 'new_cache_id', 'warmers_changed', 'warm_epoch',
-			'running_warmer', 'stats_of_caches', 'dependencies_found')
+			'running_warmer', 'stats_of_caches', 'dependencies_found', 'public_memory')
 	UNION
 	SELECT relname FROM pg_class
 	WHERE relnamespace = 'cachex'::regnamespace AND relkind = 'v'

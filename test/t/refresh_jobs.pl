@@ -19,6 +19,8 @@ $s->must($_) foreach (
 	q{SELECT cachex.create_cache('c', consistency => 'ttl')},
 	q{CREATE ROLE alice NOLOGIN; CREATE ROLE bob NOLOGIN},
 	q{GRANT CREATE ON DATABASE postgres TO alice},
+	q{SELECT cachex.grant_cache('c', r, p)
+	  FROM unnest('{alice, bob}'::text[]) AS r, unnest('{read, write}'::text[]) AS p},
 	q{CREATE TABLE note (who name, v int);
 	  INSERT INTO note VALUES ('alice', 1), ('bob', 2);
 	  ALTER TABLE note ENABLE ROW LEVEL SECURITY;

@@ -388,6 +388,7 @@ sub does_not_wait
 }
 
 $ctl->must(q{CREATE ROLE other; GRANT SELECT ON gate, gate2, act TO other;
+	SELECT cachex.grant_cache('c', 'other', 'read'), cachex.grant_cache('c', 'other', 'write');
 	CREATE TABLE scratch (x int)});
 does_not_wait('another query', q{SELECT cachex.fetch('c', 'k', 'SELECT  load()')});
 does_not_wait('another parameter', map {

@@ -1,0 +1,598 @@
+/*
+ * cx_share.c
+ *	  Could another role have computed the same?
+ *
+ * The server checks EXECUTE where a function is called, inlined or folded to a
+ * constant, and USAGE of a schema where a name is looked up; so expressions
+ * are looked at here before they are planned and after, and the bodies of SQL
+ * and PL/pgSQL functions as in cx_functions.c, all of them: whatever may be
+ * called counts.  What asks who the user is, by a name or a function, makes a
+ * result personal; so does what is volatile or not known, since it may ask
+ * too, and EXECUTE in PL/pgSQL, whose queries are not seen before they are
+ * planned.  The body of a SECURITY DEFINER function is computed by its owner,
+ * whoever calls it.
+ *
+ * Too much is no harm: then a role computes for itself.
+ *
+ * Locking: no shared memory is touched.  No LWLock may be held by a caller:
+ * catalogs are read, and errors raised.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_language_d.h"
+#include "catalog/pg_namespace_d.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/proclang.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/primnodes.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "cx_candidates.h"
+#include "cx_compat.h"
+#include "cx_functions.h"
+#include "cx_lexer.h"
+#include "cx_share.h"
+
+/* What is known of a function, with its lists in the memo's memory. */
+typedef struct Answer
+{
+	Oid			function;		/* hash key */
+	CxSharing	sharing;
+} Answer;
+
+/* The answer being made. */
+typedef struct Walk
+{
+	CxSharing	sharing;
+	List	   *reached;		/* functions to ask or asked, each once */
+} Walk;
+
+static HTAB *memo = NULL;
+static MemoryContext memo_context = NULL;
+static bool memo_valid = false;
+
+static void
+add_schema(CxSharing *sharing, Oid schema)
+{
+	if (schema == PG_CATALOG_NAMESPACE || !OidIsValid(schema))
+		return;
+	if (isAnyTempNamespace(schema))
+		sharing->personal = true;
+	else
+		sharing->schemas = list_append_unique_oid(sharing->schemas, schema);
+}
+
+/* ---- bodies ---- */
+
+/* Words that say that a body asks for its user, or what it runs is built. */
+static bool
+is_telling(const char *word, Size len)
+{
+	static const char *const words[] = {
+		"current_user", "current_role", "user", "execute"
+	};
+
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		if (len == strlen(words[i]) &&
+			pg_strncasecmp(word, words[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one of them is in a text, be it in a comment. */
+static bool
+has_telling_word(const char *text)
+{
+	const char *p = text;
+
+	while (*p)
+	{
+		const char *word = p;
+
+		while (isalnum((unsigned char) *p) || *p == '_')
+			p++;
+		if (p == word)
+			p++;
+		else if ((word == text ||word[-1] != '"') &&
+				 is_telling(word, p - word))
+			return true;
+	}
+	return false;
+}
+
+/* Whether not everybody may look at a setting, or it is not known which. */
+static bool
+is_protected_setting(const char *name)
+{
+	struct config_generic *setting = name ? cx_compat_find_setting(name) : NULL;
+
+	return name == NULL ||
+		(setting != NULL && (setting->flags & GUC_SUPERUSER_ONLY) != 0);
+}
+
+static void
+reach(Walk *walk, Oid function)
+{
+	walk->reached = list_append_unique_oid(walk->reached, function);
+}
+
+static void
+read_text(Walk *walk, const char *source)
+{
+	CxMentions	mentions;
+
+	if (has_telling_word(source) || !cx_lexer_read(source, &mentions))
+	{
+		walk->sharing.personal = true;
+		return;
+	}
+	walk->reached = cx_candidates_unnamed(walk->reached);
+	for (int i = 0; i < mentions.n; i++)
+	{
+		const CxMention *m = &mentions.items[i];
+
+		if (m->kind == CX_MENTION_CALL || m->kind == CX_MENTION_COLUMN ||
+			m->kind == CX_MENTION_OPERATOR)
+			walk->reached = cx_candidates_any(walk->reached, m);
+		else if (m->kind != CX_MENTION_SETTING || is_protected_setting(m->name))
+			walk->sharing.personal = true;
+	}
+}
+
+static bool
+reach_cb(Oid function, void *context)
+{
+	reach(context, function);
+	return false;
+}
+
+/* Whether a node is the name of the current user. */
+static bool
+is_user(const Node *node)
+{
+	SQLValueFunctionOp op;
+
+	if (!IsA(node, SQLValueFunction))
+		return false;
+	op = ((const SQLValueFunction *) node)->op;
+	return op == SVFOP_CURRENT_ROLE || op == SVFOP_CURRENT_USER ||
+		op == SVFOP_USER;
+}
+
+/* A body that has been parsed, or defaults of arguments. */
+static bool
+walk_node(Node *node, void *context)
+{
+	Walk	   *walk = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, walk_node, context, 0);
+	if (is_user(node))
+		walk->sharing.personal = true;
+	check_functions_in_node(node, reach_cb, context);
+	return expression_tree_walker(node, walk_node, context);
+}
+
+static void
+walk_column(Walk *walk, HeapTuple proc, AttrNumber column)
+{
+	bool		isnull;
+	Datum		tree = SysCacheGetAttr(PROCOID, proc, column, &isnull);
+
+	if (!isnull)
+		walk_node(stringToNode(TextDatumGetCString(tree)), walk);
+}
+
+static void
+read_body(Walk *walk, HeapTuple proc)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+	Datum		source;
+	bool		isnull;
+
+	if (form->prosecdef)
+		return;
+	if (!heap_attisnull(proc, Anum_pg_proc_prosqlbody, NULL))
+	{
+		walk->reached = cx_candidates_unnamed(walk->reached);
+		walk_column(walk, proc, Anum_pg_proc_prosqlbody);
+		return;
+	}
+	source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
+	if (isnull)
+		walk->sharing.personal = true;
+	else
+		read_text(walk, TextDatumGetCString(source));
+}
+
+/* ---- functions ---- */
+
+static void
+reach_aggregate(Walk *walk, Oid aggregate)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggregate));
+	Form_pg_aggregate form;
+
+	if (!HeapTupleIsValid(tuple))
+	{
+		walk->sharing.personal = true;
+		return;
+	}
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	{
+		const Oid	parts[] = {
+			form->aggtransfn, form->aggfinalfn, form->aggcombinefn,
+			form->aggserialfn, form->aggdeserialfn, form->aggmtransfn,
+			form->aggminvtransfn, form->aggmfinalfn
+		};
+
+		for (int i = 0; i < (int) lengthof(parts); i++)
+		{
+			if (OidIsValid(parts[i]))
+				reach(walk, parts[i]);
+		}
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* The server's own functions of the user's name: others are not keepable. */
+static bool
+is_user_function(const FormData_pg_proc *form)
+{
+	return form->oid < FirstNormalObjectId &&
+		(strcmp(NameStr(form->proname), "current_user") == 0 ||
+		 strcmp(NameStr(form->proname), "getpgusername") == 0);
+}
+
+/* Whether a function sets who runs it, which not everybody may. */
+static bool
+sets_user(HeapTuple proc)
+{
+	return cx_functions_sets(proc, "role=") ||
+		cx_functions_sets(proc, "session_authorization=");
+}
+
+static void
+ask(Walk *walk, Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	CxFunctionUse use = {0};
+	Form_pg_proc form;
+
+	if (!HeapTupleIsValid(tuple))
+	{
+		walk->sharing.personal = true;
+		return;
+	}
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	if (is_user_function(form) || sets_user(tuple) ||
+		cx_functions_judge(function, &use) != CX_FUNCTION_OK)
+		walk->sharing.personal = true;
+	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
+		walk->sharing.functions =
+			list_append_unique_oid(walk->sharing.functions, function);
+	add_schema(&walk->sharing, form->pronamespace);
+	if (form->pronargdefaults > 0)
+		walk_column(walk, tuple, Anum_pg_proc_proargdefaults);
+	if (function < FirstNormalObjectId && form->prolang != SQLlanguageId)
+		;						/* nothing to be read */
+	else if (form->prokind == PROKIND_AGGREGATE)
+		reach_aggregate(walk, function);
+	else if (form->prolang == SQLlanguageId ||
+			 form->prolang == get_language_oid("plpgsql", true))
+		read_body(walk, tuple);
+	ReleaseSysCache(tuple);
+}
+
+/* ---- answers ---- */
+
+/* Any function may have been found by any name. */
+static void
+catalog_cb(Datum arg, int cache, uint32 hash)
+{
+	memo_valid = false;
+}
+
+static void
+reset_memo(void)
+{
+	static bool registered = false;
+	HASHCTL		ctl;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(PROCOID, catalog_cb, (Datum) 0);
+		CacheRegisterSyscacheCallback(OPEROID, catalog_cb, (Datum) 0);
+		CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, (Datum) 0);
+		registered = true;
+	}
+	memo = NULL;
+	if (memo_context)
+		MemoryContextDelete(memo_context);
+	memo_context = NULL;
+	memo_context = AllocSetContextCreate(CacheMemoryContext, "cachex sharing",
+										 ALLOCSET_SMALL_SIZES);
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Answer);
+	ctl.hcxt = memo_context;
+	memo = hash_create("cachex sharing", 64, &ctl,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	/* what changes while an answer is made ends that answer too */
+	memo_valid = true;
+}
+
+/* Makes an answer, and keeps it. */
+static Answer *
+make_answer(Oid function)
+{
+	Walk		walk = {{false}};
+	Answer	   *answer;
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "cachex sharing of a function",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+
+	if (OidIsValid(function))
+		reach(&walk, function);
+	else
+		walk.reached = cx_candidates_json(walk.reached);
+	for (int i = 0; i < list_length(walk.reached); i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ask(&walk, list_nth_oid(walk.reached, i));
+	}
+	MemoryContextSwitchTo(memo_context);
+	walk.sharing.functions = list_copy(walk.sharing.functions);
+	walk.sharing.schemas = list_copy(walk.sharing.schemas);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+
+	answer = hash_search(memo, &function, HASH_ENTER, NULL);
+	answer->sharing = walk.sharing;
+	return answer;
+}
+
+/*
+ * Adds what a call of a function means; lists grow in the current memory
+ * context.  InvalidOid: what the server may call to make json of any value,
+ * without checks.  Raises what reading catalogs can raise.
+ */
+void
+cx_share_function(Oid function, CxSharing *sharing)
+{
+	Answer	   *answer;
+
+	if (!memo_valid)
+		reset_memo();
+	answer = hash_search(memo, &function, HASH_FIND, NULL);
+	if (answer == NULL)
+		answer = make_answer(function);
+	sharing->personal |= answer->sharing.personal;
+	sharing->functions = list_concat_unique_oid(sharing->functions,
+												answer->sharing.functions);
+	sharing->schemas = list_concat_unique_oid(sharing->schemas,
+											  answer->sharing.schemas);
+}
+
+/* ---- expressions ---- */
+
+/* Whether a node is a call of current_setting for such a setting. */
+static bool
+reads_protected_setting(const Node *node)
+{
+	const FuncExpr *call = (const FuncExpr *) node;
+	const Const *name;
+
+	if (!IsA(node, FuncExpr) ||
+		(call->funcid != F_CURRENT_SETTING_TEXT &&
+		 call->funcid != F_CURRENT_SETTING_TEXT_BOOL))
+		return false;
+	name = linitial(call->args);
+	return !IsA(name, Const) || name->constisnull ||
+		is_protected_setting(TextDatumGetCString(name->constvalue));
+}
+
+/* A constant that was looked up by the name of an object. */
+static void
+share_object(const Const *node, CxSharing *sharing)
+{
+	Oid			object;
+
+	if (node->constisnull)
+		return;
+	switch (node->consttype)
+	{
+		case REGCLASSOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_rel_namespace(object));
+			break;
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+			object = DatumGetObjectId(node->constvalue);
+			add_schema(sharing, get_func_namespace(object));
+			break;
+		case REGTYPEOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+		case REGCOLLATIONOID:
+			if (DatumGetObjectId(node->constvalue) >= FirstNormalObjectId)
+				sharing->personal = true;
+			break;
+		case REGCLASSARRAYOID:
+		case REGPROCARRAYOID:
+		case REGPROCEDUREARRAYOID:
+		case REGTYPEARRAYOID:
+		case REGOPERARRAYOID:
+		case REGOPERATORARRAYOID:
+		case REGCONFIGARRAYOID:
+		case REGDICTIONARYARRAYOID:
+		case REGCOLLATIONARRAYOID:
+			sharing->personal = true;
+			break;
+		default:
+			break;
+	}
+}
+
+static bool
+share_function_cb(Oid function, void *context)
+{
+	/* settings are compared by themselves */
+	if (function != F_CURRENT_SETTING_TEXT &&
+		function != F_CURRENT_SETTING_TEXT_BOOL &&
+		function != F_CURRENT_SCHEMA)
+		cx_share_function(function, context);
+	return false;
+}
+
+/* The schema of a type, an operator, a collation that may have been named. */
+static void
+add_schema_of(CxSharing *sharing, int cache, Oid object)
+{
+	HeapTuple	tuple;
+
+	if (object < FirstNormalObjectId)
+		return;
+	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return;
+	add_schema(sharing,
+			   cache == TYPEOID
+			   ? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
+			   : cache == OPEROID
+			   ? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
+			   : ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
+	ReleaseSysCache(tuple);
+}
+
+/* The schemas of what a node names, or may have named. */
+static void
+share_names(Node *node, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(node))
+	{
+		case T_Const:
+			share_object((const Const *) node, sharing);
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
+				add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_CoerceViaIO:
+		case T_RelabelType:
+		case T_CoerceToDomain:
+		case T_ArrayCoerceExpr:
+		case T_ConvertRowtypeExpr:
+		case T_RowExpr:
+			add_schema_of(sharing, TYPEOID, exprType(node));
+			break;
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
+			break;
+		case T_ScalarArrayOpExpr:
+			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
+			break;
+		case T_RowCompareExpr:
+			foreach(lc, ((RowCompareExpr *) node)->opnos)
+				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
+			break;
+		case T_CollateExpr:
+			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
+			break;
+		case T_SortGroupClause:
+			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
+			break;
+		case T_RangeTblFunction:
+			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
+		case T_TableFunc:
+			foreach(lc, ((TableFunc *) node)->coltypes)
+				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
+			break;
+		default:
+			break;
+	}
+}
+
+/* Adds what a node of an expression means, those below it aside. */
+void
+cx_share_node(Node *node, CxSharing *sharing)
+{
+	if (is_user(node) || reads_protected_setting(node))
+		sharing->personal = true;
+	(void) check_functions_in_node(node, share_function_cb, sharing);
+	share_names(node, sharing);
+}
+
+/*
+ * The schemas of the tables that the query names itself: the planner may find
+ * that it needs some of them not at all.
+ */
+static void
+share_tables(Query *query, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	foreach(lc, cx_compat_query_permissions(query))
+	{
+		const CxCompatPermission *p = lfirst(lc);
+
+		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
+			add_schema(sharing, get_rel_namespace(p->relid));
+	}
+}
+
+static bool
+share_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		share_tables((Query *) node, context);
+		return query_tree_walker((Query *) node, share_walker, context,
+								 QTW_EXAMINE_SORTGROUP);
+	}
+	cx_share_node(node, context);
+	return expression_tree_walker(node, share_walker, context);
+}
+
+/* The same for queries that have been rewritten and not yet planned. */
+void
+cx_share_queries(List *queries, CxSharing *sharing)
+{
+	ListCell   *lc;
+
+	foreach(lc, queries)
+		(void) share_walker(lfirst(lc), sharing);
+}

@@ -1,0 +1,63 @@
+/*
+ * cx_sight.c
+ *	  Numbers of a cache are for who may use or own it, keys and tags for who
+ *	  may see the entry, and both for who may read all statistics.
+ *
+ * Locking: none.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_authid_d.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+
+#include "cx_grants.h"
+#include "cx_owner.h"
+#include "cx_sight.h"
+
+static bool
+reads_all_stats(void)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
+
+/* Whether the current role is shown the counters of a cache. */
+bool
+cx_sight_cache(CxCache *cache)
+{
+	return cx_grants_of(cache) != 0 || cx_owner_allows(cache) ||
+		reads_all_stats();
+}
+
+/*
+ * Whether it is shown every entry of a cache.  Keys can be as secret as rows,
+ * so it is not enough to own the database.
+ */
+bool
+cx_sight_all_entries(const CxCache *cache)
+{
+	return cx_owner_is(cache, GetUserId()) || reads_all_stats();
+}
+
+/* Whether an entry is in the scope that the cache's setting says. */
+static bool
+is_in_own_scope(const CxCache *cache, const CxScanned *e)
+{
+	const char *own;
+
+	if (cache->scoped_by == NULL)
+		return true;
+	own = GetConfigOption(cache->scoped_by, true, false);
+	return own != NULL && strlen(own) == e->entry.scope_len &&
+		memcmp(own, e->scope, e->entry.scope_len) == 0;
+}
+
+/* Whether it is shown an entry; those of shared caches have no role. */
+bool
+cx_sight_entry(const CxCache *cache, const CxScanned *e)
+{
+	return OidIsValid(e->entry.role) &&
+		has_privs_of_role(GetUserId(), e->entry.role) &&
+		is_in_own_scope(cache, e);
+}

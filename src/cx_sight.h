@@ -1,0 +1,15 @@
+/*
+ * cx_sight.h
+ *	  What the views show of caches, and to whom.
+ */
+#ifndef CX_SIGHT_H
+#define CX_SIGHT_H
+
+#include "cx_catalog.h"
+#include "cx_scan.h"
+
+extern bool cx_sight_cache(CxCache *cache);
+extern bool cx_sight_all_entries(const CxCache *cache);
+extern bool cx_sight_entry(const CxCache *cache, const CxScanned *e);
+
+#endif							/* CX_SIGHT_H */
