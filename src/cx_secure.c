@@ -28,6 +28,25 @@ cx_secure_pin_path(void)
 }
 
 /*
+ * Has temporary relations, which the session's user may have made, found after
+ * all others, until the nest level ends.  Returns false where the path names
+ * their schema.
+ */
+bool
+cx_secure_put_temp_last(void)
+{
+	const char *path = GetConfigOption("search_path", false, false);
+
+	if (strstr(path, "pg_temp") != NULL)
+		return false;
+	(void) set_config_option("search_path",
+							 *path ? psprintf("%s, pg_temp", path) : "pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true,
+							 0, false);
+	return true;
+}
+
+/*
  * Becomes a role for a security-restricted operation (no SET ROLE, no
  * temporary tables), with the path pinned.
  */

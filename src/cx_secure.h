@@ -15,6 +15,7 @@ typedef struct CxSecure
 } CxSecure;
 
 extern int	cx_secure_pin_path(void);
+extern bool cx_secure_put_temp_last(void);
 extern void cx_secure_begin(CxSecure *secure, Oid role);
 extern void cx_secure_end(const CxSecure *secure);
 

@@ -33,6 +33,7 @@ SELECT name, kept, CASE shared WHEN 'yes' THEN true WHEN 'no' THEN false END, qu
 ('RLS forced', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_forced'),
 ('RLS by setting', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_setting'),
 ('RLS by setting, function', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_function'),
+('RLS by a setting that may not be there', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_unset'),
 ('RLS to roles', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_to'),
 ('RLS by membership', 'ttl', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_member'),
 ('RLS by table', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_friends'),
@@ -149,5 +150,6 @@ SELECT name, kept, CASE shared WHEN 'yes' THEN true WHEN 'no' THEN false END, qu
 ('changing, view of a view', 'both', NULL, 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.v_of_changing'),
 ('changing, RLS in a view', 'both', NULL, 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.v_changing_rls'),
 ('changing, function', 'both', NULL, 'SELECT to_jsonb(mx.f_changing()) AS value'),
+('new column', 'both', 'yes', 'SELECT jsonb_agg(j ORDER BY id) AS value FROM mx.changing'),
 ('changing, definer', 'both', NULL, 'SELECT to_jsonb(mx.f_changing_definer()) AS value')
 ) AS l(name, kept, shared, query);

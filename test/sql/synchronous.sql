@@ -134,6 +134,13 @@ UPDATE public.src SET day = '2020-04-01' WHERE id = 1;
 RESET search_path;
 RESET ROLE;
 SELECT cachex.get('sync', 'a');
+-- nor among temporary tables
+SET ROLE regress_sync;
+CREATE TEMP TABLE src AS TABLE trap.src;
+UPDATE public.src SET day = '2020-05-01' WHERE id = 1;
+RESET ROLE;
+DROP TABLE pg_temp.src;
+SELECT cachex.get('sync', 'a');
 SELECT cachex.unwatch('src');
 -- rows of a partitioned table come one by one
 CREATE TABLE parted (id int, grp text) PARTITION BY RANGE (id);
