@@ -225,6 +225,7 @@ judge_loaded(CxOp *op)
 		cx_commit_unstage(op);
 	if (op->u.write.slot == CX_NONE)
 		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
+	/* asked: publish() comes after our own changes have moved the same ones */
 	op->u.write.check_gen = 0;
 }
 

@@ -31,7 +31,7 @@ cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
 cx_args cx_keylock cx_read cx_xact cx_template cx_books cx_step
 cx_put cx_roster cx_define
-cx_fetch cx_watch_bare cx_launcher cx_tier_visit
+cx_fetch cx_watch_bare cx_watch_put cx_launcher cx_tier_visit
 cx_parcel
 cx_requests
 cx_compute cx_warmer cx_jobs
