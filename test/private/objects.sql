@@ -196,6 +196,21 @@ CREATE CAST (text AS mx.wrapped) WITH FUNCTION mx.f_wrap(text);
 CREATE FUNCTION hidden.f() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'hidden'$$;
 CREATE FUNCTION hidden.f_definer() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
 	AS $$SELECT string_agg(a, ',' ORDER BY id) FROM hidden.t$$;
+CREATE FUNCTION mx.f_check(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 < 9; END';
+CREATE DOMAIN mx.checked AS int CHECK (mx.f_check(VALUE));
+CREATE DOMAIN mx.not_bobs AS int CHECK (VALUE > 0 AND current_user <> 'm_bob');
+CREATE FUNCTION mx.f_caught() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT max(a) FROM hidden.t);
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN 'denied';
+END $$;
+CREATE FUNCTION mx.f_asks_first() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF has_table_privilege('hidden.t', 'SELECT') THEN
+		RETURN mx.f_sql_definer();
+	END IF;
+END $$;
 CREATE TYPE hidden.kind AS ENUM ('k', 'l');
 CREATE DOMAIN hidden.small AS int CHECK (VALUE < 10);
 CREATE COLLATION hidden.c FROM "C";
@@ -208,7 +223,7 @@ DECLARE
 	f regprocedure;
 BEGIN
 	FOR f IN SELECT oid FROM pg_proc WHERE pronamespace IN ('mx'::regnamespace, 'hidden'::regnamespace)
-		AND proowner = 'm_owner'::regrole AND proname <> ALL ('{uid,uid_plpgsql,sees}') LOOP
+		AND proowner = 'm_owner'::regrole AND proname <> ALL ('{uid,uid_plpgsql,sees,f_caught,f_asks_first}') LOOP
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO m_reader, m_reader2, m_group, m_poor, m_nousage, m_bypass, m_alice, m_pool', f);
 	END LOOP;
