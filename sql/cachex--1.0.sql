@@ -282,13 +282,14 @@ COMMENT ON FUNCTION cachex.purge(text) IS 'frees what has expired now; returns h
 CREATE FUNCTION cachex.on_change() RETURNS trigger
 LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_on_change';
 COMMENT ON FUNCTION cachex.on_change() IS
-'trigger function: with arguments cache, keys, tags, action, columns (as text, '''' for none) an AFTER trigger of a watch; without any, before each statement, for exact caches';
+'trigger function: with arguments cache, keys, tags, action, columns, scope (as text, '''' for none) an AFTER trigger of a watch; without any, before each statement, for exact caches';
 
 CREATE FUNCTION cachex.watch(rel regclass, cache text DEFAULT NULL, keys text[] DEFAULT NULL,
-	tags text[] DEFAULT NULL, action text DEFAULT 'invalidate', columns name[] DEFAULT NULL)
+	tags text[] DEFAULT NULL, action text DEFAULT 'invalidate', columns name[] DEFAULT NULL,
+	scope text DEFAULT NULL)
 RETURNS void
 LANGUAGE C VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'cachex_watch';
-COMMENT ON FUNCTION cachex.watch(regclass, text, text[], text[], text, name[]) IS
+COMMENT ON FUNCTION cachex.watch(regclass, text, text[], text[], text, name[], text) IS
 'makes changes of a table invalidate the keys and tags that its rows name; templates name columns as <column>; and has exact caches follow the table';
 
 CREATE FUNCTION cachex.unwatch(rel regclass) RETURNS void

@@ -135,8 +135,8 @@ cx_access_add_sharing(CxAccess *access, const CxSharing *sharing)
 }
 
 /* Whether rows of a relation may be for some roles only. */
-static bool
-has_row_security(Oid rel)
+bool
+cx_access_row_security(Oid rel)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
 	bool		result;
@@ -179,7 +179,7 @@ cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt)
 	{
 		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (OidIsValid(rte->relid) && has_row_security(rte->relid))
+		if (OidIsValid(rte->relid) && cx_access_row_security(rte->relid))
 			access->closed = true;
 		if (OidIsValid(rte->relid) &&
 			get_rel_relkind(rte->relid) == RELKIND_VIEW)

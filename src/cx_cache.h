@@ -42,7 +42,7 @@ cx_cache_is_served(CxStatus status)
 }
 
 /*
- * What an atomic change started from.  At the commit another generation than
+ * What an atomic change, or a loader whose result is staged, started from.  At the commit another generation than
  * gen under the identity, or a dependency that moved after check_gen, beats
  * the change: the identity is then empty.
  */

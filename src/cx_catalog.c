@@ -37,6 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "cx_catalog.h"
+#include "cx_gens.h"
 #include "cx_key.h"
 #include "cx_tier_queue.h"
 
@@ -285,9 +286,9 @@ add_grants(CxCache *cache, Datum roles, uint8 may)
 	}
 }
 
-/* Takes over one row. */
+/* Takes over one row, which is that of after a generation. */
 static void
-read_row(TupleDesc desc, HeapTuple tuple)
+read_row(TupleDesc desc, HeapTuple tuple, uint64 as_of)
 {
 	Datum	   *v = palloc(desc->natts * sizeof(Datum));
 	bool	   *null = palloc(desc->natts * sizeof(bool));
@@ -318,10 +319,11 @@ read_row(TupleDesc desc, HeapTuple tuple)
 		cache->limits.per_scope = DatumGetInt64(COL(MAX_ENTRIES_PER_SCOPE));
 	/* of this transaction's own rows its commit says so */
 	if (cache->shared && !TransactionIdIsCurrentTransactionId(xmin))
-	{
-		cache->shared->keep = cache->persist == CX_PERSIST_SNAPSHOT;
-		cache->shared->limits_scopes = cache->limits.per_scope != PG_UINT64_MAX;
-	}
+		cx_registry_set_row(cache->number, as_of,
+							(cache->persist == CX_PERSIST_SNAPSHOT
+							 ? CX_ROW_KEEP : 0) |
+							(cache->limits.per_scope != PG_UINT64_MAX
+							 ? CX_ROW_SCOPES : 0));
 	if (cache->persist == CX_PERSIST_TABLE)
 	{
 		/* what a row remembers of its loader must mean the same next time */
@@ -347,6 +349,7 @@ static void
 read_rows(void)
 {
 	Relation	rel = table_open(relation, AccessShareLock);
+	uint64		as_of = cx_gens_last();
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
@@ -357,7 +360,7 @@ read_rows(void)
 				 errhint("Run ALTER EXTENSION cachex UPDATE.")));
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		read_row(RelationGetDescr(rel), tuple);
+		read_row(RelationGetDescr(rel), tuple, as_of);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 }

@@ -156,10 +156,11 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 		cx_access_add_plan(c->access, desc->plannedstmt);
 		cx_access_add_sharing(c->access, &judgement->sharing);
 	}
-
-	/* another role does the same for everybody, unless he asks the session */
 	else if (c->access && judgement->refusal != CX_NOT_REFUSED)
+	{
+		/* what a definer runs is the same for all, but for the session's own */
 		c->access->closed = true;
+	}
 	if (!c->exact)
 		return;
 	if (judgement->refusal != CX_NOT_REFUSED)

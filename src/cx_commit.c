@@ -225,6 +225,7 @@ judge_loaded(CxOp *op)
 		cx_commit_unstage(op);
 	if (op->u.write.slot == CX_NONE)
 		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
+	/* asked: publish() comes after our own changes have moved the same ones */
 	op->u.write.check_gen = 0;
 }
 
@@ -236,7 +237,7 @@ static bool
 has_place(const CxOp *op)
 {
 	return op->u.write.in_scope || op->u.write.scope_id == 0 ||
-		!cx_registry_get(op->cache)->limits_scopes;
+		!cx_registry_says(cx_registry_get(op->cache), CX_ROW_SCOPES);
 }
 
 static void
@@ -346,9 +347,10 @@ finish_row(const CxOp *op)
 	number = cx_registry_find(MyDatabaseId, op->u.row.id);
 	if (number < 0)
 		return;
-	cx_registry_get(number)->keep = op->u.row.keep;
-	cx_registry_get(number)->limits_scopes =
-		op->u.row.max_per_scope != PG_UINT64_MAX;
+	cx_registry_set_row(number, cx_gens_next(),
+						(op->u.row.keep ? CX_ROW_KEEP : 0) |
+						(op->u.row.max_per_scope != PG_UINT64_MAX
+						 ? CX_ROW_SCOPES : 0));
 }
 
 static void

@@ -34,6 +34,8 @@
 	(pg_database_aclcheck(db, role, ACL_CREATE) == ACLCHECK_OK)
 #define cx_compat_may_execute(function, role) \
 	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_may_use_schema(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
 #define cx_compat_owns_table(rel, role) pg_class_ownercheck(rel, role)
 #else
 #define cx_compat_owns_database(db, role) \
@@ -42,6 +44,8 @@
 	(object_aclcheck(DatabaseRelationId, db, role, ACL_CREATE) == ACLCHECK_OK)
 #define cx_compat_may_execute(function, role) \
 	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
+#define cx_compat_may_use_schema(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
 #define cx_compat_owns_table(rel, role) \
 	object_ownercheck(RelationRelationId, rel, role)
 #endif
@@ -55,18 +59,6 @@ typedef RangeTblEntry CxCompatPermission;
 typedef RTEPermissionInfo CxCompatPermission;
 #define cx_compat_permissions(stmt) ((stmt)->permInfos)
 #define cx_compat_query_permissions(query) ((query)->rteperminfos)
-#endif
-
-#if PG_VERSION_NUM < 160000
-#define cx_compat_may_use_schema(schema, role) \
-	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
-#define cx_compat_may_execute(function, role) \
-	(pg_proc_aclcheck(function, role, ACL_EXECUTE) == ACLCHECK_OK)
-#else
-#define cx_compat_may_use_schema(schema, role) \
-	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
-#define cx_compat_may_execute(function, role) \
-	(object_aclcheck(ProcedureRelationId, function, role, ACL_EXECUTE) == ACLCHECK_OK)
 #endif
 
 #if PG_VERSION_NUM < 170000

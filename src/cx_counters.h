@@ -32,7 +32,7 @@ typedef enum CxCounter
 	CX_TOO_LARGE,
 	CX_UPDATE_CONFLICTS,		/* updates that an invalidation beat */
 	CX_LOADER_CHANGED,			/* entry of another query or parameters */
-	CX_DENIED,					/* calls without a privilege on the cache */
+	CX_DENIED,					/* fetches that read or kept nothing for it */
 	CX_NOT_SHARED,				/* entries that the role may not be served */
 	CX_REFUSED_FULL,			/* no memory could be freed */
 	CX_REFUSED_LIMIT,			/* larger than the cache's own limit */

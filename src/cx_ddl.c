@@ -216,8 +216,8 @@ changes_meaning(Node *command)
 }
 
 /*
- * Whether a database may have another name or owner, who is a role's member,
- * or who may look at something of the cluster's changes.
+ * Whether a database may get another name or owner, who is a member of
+ * pg_database_owner, or it changes who may look at something of the cluster's.
  */
 static bool
 changes_database(Node *command)

@@ -17,7 +17,6 @@
 
 #include "access/transam.h"
 #include "access/xact.h"
-#include "port/pg_bitutils.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/snapmgr.h"
@@ -25,31 +24,9 @@
 #include "cx_boot.h"
 #include "cx_bug.h"
 #include "cx_deps.h"
-#include "cx_rels.h"
+#include "cx_key.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
-#define MEMBERS		4
-#define ASPECT_MASK	((uint32) 3)	/* in the hash of a relation's writer */
-
-/*
- * Writers of the dependencies that share a line.  latest[i] is 0 while
- * xid[i] is in doubt, later latestCompletedXid at its completion or after.
- */
-typedef struct Line
-{
-	uint64		xid[MEMBERS];	/* 0 = free */
-	uint64		latest[MEMBERS];
-	uint32		hash[MEMBERS];
-	uint32		over_count;		/* plain writers in doubt without a place */
-	uint32		over_late;		/* of these, late ones */
-	uint64		over_min;		/* bounds of their xids */
-	uint64		over_max;
-	uint64		over_prepared;	/* greatest prepared one without a place */
-	uint64		floor_xid;		/* greatest resolved one that lost its place */
-	uint64		floor_latest;
-} Line;
-
-StaticAssertDecl(sizeof(Line) == 128, "a line of writers is two cache lines");
 
 typedef struct Deps
 {
@@ -60,7 +37,7 @@ typedef struct Deps
 	char		pad[PG_CACHE_LINE_SIZE];
 	pg_atomic_uint64 overflows;
 	uint32		nlines;			/* a partition */
-	Line	   *lines;
+	CxLine	   *lines;
 	LWLockPadded *locks;
 } Deps;
 
@@ -70,7 +47,7 @@ static Deps *deps;
 static uint32
 count_lines(Size budget)
 {
-	Size		n = budget / 64 / sizeof(Line) / PARTITIONS;
+	Size		n = budget / 64 / sizeof(CxLine) / PARTITIONS;
 
 	return (uint32) Min(Max(n, 8), 256);
 }
@@ -82,7 +59,7 @@ cx_deps_size(Size budget)
 	Size		size = MAXALIGN(sizeof(Deps)) + PG_CACHE_LINE_SIZE;
 
 	return add_size(size, mul_size((Size) count_lines(budget) * PARTITIONS,
-								   sizeof(Line)));
+								   sizeof(CxLine)));
 }
 
 void
@@ -98,7 +75,7 @@ cx_deps_init(void *memory, Size budget)
 	pg_atomic_init_u64(&deps->overflows, 0);
 	deps->nlines = count_lines(budget);
 	p = (char *) CACHELINEALIGN(p + sizeof(Deps));
-	deps->lines = (Line *) p;
+	deps->lines = (CxLine *) p;
 	deps->locks = GetNamedLWLockTranche("cachex_deps");
 }
 
@@ -108,67 +85,11 @@ lock_of(uint64 id)
 	return &deps->locks[id % PARTITIONS].lock;
 }
 
-static inline Line *
+static inline CxLine *
 line_of(uint64 id)
 {
 	return &deps->lines[(id % PARTITIONS) * deps->nlines +
 						cx_key_place(id, id / PARTITIONS, deps->nlines)];
-}
-
-/*
- * What a member of a line is known by: the part of the hash that neither
- * partition nor line is made of, and of a relation the aspect.
- */
-static inline uint32
-member_tag(CxDep dep)
-{
-	uint32		tag = (uint32) (dep.id >> 32);
-
-	if (dep.kind != CX_DEP_RELATION)
-		return tag;
-	return (tag & ~ASPECT_MASK) | (uint32) pg_rightmost_one_pos32(dep.aspects);
-}
-
-static inline bool
-is_of(uint32 hash, CxDep dep)
-{
-	uint32		tag = (uint32) (dep.id >> 32);
-
-	if (dep.kind != CX_DEP_RELATION)
-		return hash == tag;
-	return ((hash ^ tag) & ~ASPECT_MASK) == 0 &&
-		(dep.aspects & (1 << (hash & ASPECT_MASK)));
-}
-
-/* ---- generations ---- */
-
-/*
- * Moves a dependency's generation; of a relation, that of the aspect in the
- * member's hash.  Its partition is locked.
- */
-static void
-bump_locked(CxDep dep, uint32 hash)
-{
-	Assert(LWLockHeldByMe(lock_of(dep.id)));
-	switch (dep.kind)
-	{
-		case CX_DEP_KEY:
-			cx_gens_bump(CX_GEN_KEY, dep.id);
-			break;
-		case CX_DEP_GROUP:
-		case CX_DEP_FILLS:
-			cx_gens_bump(CX_GEN_GROUP, dep.id);
-			break;
-		case CX_DEP_CACHE:
-			pg_atomic_write_u64(dep.gen, cx_gens_next());
-			break;
-		case CX_DEP_IDENTITY:
-			break;
-		case CX_DEP_RELATION:
-			if (!CX_BUG_IS(CX_BUG_NO_BUMP))
-				cx_rels_bump(dep.id, (CxAspect) (hash & ASPECT_MASK));
-			break;
-	}
 }
 
 /* ---- snapshots ---- */
@@ -217,73 +138,16 @@ surely_seen(const CxView *view, uint64 xid, uint64 latest)
 	return view->xmin > xid || view->xmax - 1 > latest;
 }
 
-static void
-remember_locked(Line *line, int place, uint64 xid, uint64 latest, uint32 hash)
-{
-	line->xid[place] = xid;
-	line->latest[place] = Max(latest, 1);
-	line->hash[place] = hash;
-}
-
-/*
- * A place for a member: a free one, else that of the resolved member with
- * the least latest, which goes to the floor.  -1 when all are in doubt.
- */
-static int
-make_place_locked(Line *line)
-{
-	int			victim = -1;
-
-	for (int i = 0; i < MEMBERS; i++)
-	{
-		if (line->xid[i] == 0)
-			return i;
-		if (line->latest[i] != 0 &&
-			(victim < 0 || line->latest[i] < line->latest[victim]))
-			victim = i;
-	}
-	if (victim >= 0)
-	{
-		line->floor_xid = Max(line->floor_xid, line->xid[victim]);
-		line->floor_latest = Max(line->floor_latest, line->latest[victim]);
-		line->xid[victim] = 0;
-	}
-	return victim;
-}
-
-/*
- * A prepared writer that the snapshot sees is over; nobody else tells us.
- * One whose change is late is over only when its locks are released: late is
- * such a one, or 0.
- */
+/* Prepared writers that the snapshot sees are over: see cx_line_settle_seen. */
 static void
 settle_prepared(const CxView *view, CxDep dep, uint64 late)
 {
-	Line	   *line = line_of(dep.id);
+	uint32		settled;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	for (int i = 0; i < MEMBERS; i++)
-	{
-		uint64		xid = line->xid[i] & ~CX_XID_FLAGS;
-
-		if (line->latest[i] == 0 && (line->xid[i] & CX_XID_PREPARED) &&
-			((line->xid[i] & CX_XID_LATE) == 0 || xid == late) &&
-			is_of(line->hash[i], dep) && cx_view_sees(view, xid))
-		{
-			bump_locked(dep, line->hash[i]);
-			remember_locked(line, i, xid, view->xmax - 1, line->hash[i]);
-			pg_atomic_fetch_sub_u32(&deps->prepared, 1);
-		}
-	}
-	if (line->over_prepared != 0 && view->xmin > line->over_prepared)
-	{
-		line->floor_xid = Max(line->floor_xid, line->over_prepared);
-		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
-		line->over_prepared = 0;
-		cx_gens_raise_floor(dep.id);
-		pg_atomic_fetch_sub_u32(&deps->prepared, 1);
-	}
+	settled = cx_line_settle_seen(line_of(dep.id), view, dep, late);
 	LWLockRelease(lock_of(dep.id));
+	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
 }
 
 typedef enum Verdict
@@ -295,7 +159,7 @@ typedef enum Verdict
 
 /* What the bounds of a line say. Its partition is locked. */
 static Verdict
-judge_bounds_locked(const CxView *view, const Line *line)
+judge_bounds_locked(const CxView *view, const CxLine *line)
 {
 	if (line->over_late > 0)
 		return REFUSED;
@@ -317,13 +181,13 @@ judge_bounds_locked(const CxView *view, const Line *line)
  * *late is a prepared one that is seen and must have released its locks.
  */
 static Verdict
-judge_locked(const CxView *view, const Line *line, CxDep dep, uint64 *late)
+judge_locked(const CxView *view, const CxLine *line, CxDep dep, uint64 *late)
 {
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		uint64		xid = line->xid[i];
 
-		if (xid == 0 || !is_of(line->hash[i], dep))
+		if (xid == 0 || !cx_line_is_of(line->hash[i], dep))
 			continue;
 		if (line->latest[i] != 0)
 		{
@@ -367,7 +231,7 @@ cx_deps_admits(const CxView *view, CxDep dep)
 {
 	Verdict		verdict;
 
-	for (int tries = 0; tries <= MEMBERS; tries++)
+	for (int tries = 0; tries <= CX_MEMBERS; tries++)
 	{
 		uint64		late = 0;
 
@@ -387,14 +251,14 @@ cx_deps_admits(const CxView *view, CxDep dep)
 TransactionId
 cx_deps_unfinished(const CxView *view, CxDep dep)
 {
-	Line	   *line = line_of(dep.id);
+	CxLine	   *line = line_of(dep.id);
 	TransactionId found = InvalidTransactionId;
 
 	LWLockAcquire(lock_of(dep.id), LW_SHARED);
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->latest[i] == 0 &&
-			is_of(line->hash[i], dep) &&
+			cx_line_is_of(line->hash[i], dep) &&
 			(line->xid[i] & CX_XID_FLAGS) == 0 && cx_view_sees(view, line->xid[i]))
 			found = (TransactionId) line->xid[i];
 	}
@@ -405,6 +269,53 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 }
 
 /* ---- writers ---- */
+
+/* Resolves what prepared transactions that are over have left in dep's line. */
+static void
+settle_over(CxDep dep)
+{
+	CxLine	   *line = line_of(dep.id);
+	uint64		xids[CX_MEMBERS];
+	uint64		latest;
+	uint32		settled;
+	int			n;
+	int			nover = 0;
+
+	LWLockAcquire(lock_of(dep.id), LW_SHARED);
+	n = cx_line_prepared(line, xids);
+	LWLockRelease(lock_of(dep.id));
+	for (int i = 0; i < n; i++)
+	{
+		if (cx_boot_xid_is_over((TransactionId) xids[i]))
+			xids[nover++] = xids[i];
+	}
+	if (nover == 0)
+		return;
+	latest = cx_view_latest();
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	settled = cx_line_settle_over(line, dep, xids, nover, latest);
+	LWLockRelease(lock_of(dep.id));
+	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
+}
+
+/*
+ * A place for a member in dep's line, or -1: all have writers that are in
+ * doubt.  Returns with the partition locked.
+ */
+static int
+lock_and_make_place(CxDep dep)
+{
+	int			place;
+
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	place = cx_line_make_place(line_of(dep.id));
+	if (place >= 0)
+		return place;
+	LWLockRelease(lock_of(dep.id));
+	settle_over(dep);
+	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	return cx_line_make_place(line_of(dep.id));
+}
 
 /*
  * Before a transaction's first mark; it is plain, not being prepared.  The
@@ -441,19 +352,17 @@ cx_deps_end(void)
 bool
 cx_deps_mark(CxDep dep, uint64 xid)
 {
-	Line	   *line = line_of(dep.id);
+	CxLine	   *line = line_of(dep.id);
 	uint64		bare = xid & ~CX_XID_FLAGS;
 	bool		prepared = (xid & CX_XID_PREPARED) != 0;
 	bool		refused = false;
-	int			place;
+	int			place = lock_and_make_place(dep);
 
-	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	place = make_place_locked(line);
 	if (place >= 0)
 	{
 		line->xid[place] = xid;
 		line->latest[place] = 0;
-		line->hash[place] = member_tag(dep);
+		line->hash[place] = cx_line_tag(dep);
 		if (prepared)
 			pg_atomic_fetch_add_u32(&deps->prepared, 1);
 	}
@@ -480,21 +389,21 @@ cx_deps_mark(CxDep dep, uint64 xid)
 
 /* The member that is xid's mark for dep, or -1: it overflowed. */
 static int
-find_mark_locked(const Line *line, CxDep dep, uint64 xid)
+find_mark_locked(const CxLine *line, CxDep dep, uint64 xid)
 {
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] == xid && line->latest[i] == 0 &&
-			line->hash[i] == member_tag(dep))
+			line->hash[i] == cx_line_tag(dep))
 			return i;
 	}
 	return -1;
 }
 
 static bool
-others_in_doubt_locked(const Line *line, uint64 xid)
+others_in_doubt_locked(const CxLine *line, uint64 xid)
 {
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->latest[i] == 0 && line->xid[i] != xid)
 			return true;
@@ -504,7 +413,7 @@ others_in_doubt_locked(const Line *line, uint64 xid)
 }
 
 static void
-leave_overflow_locked(Line *line, uint64 xid)
+leave_overflow_locked(CxLine *line, uint64 xid)
 {
 	Assert(line->over_count > 0);
 	line->over_count--;
@@ -527,24 +436,24 @@ cx_deps_in_doubt(uint64 id, uint64 but)
 void
 cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 {
-	Line	   *line = line_of(dep.id);
+	CxLine	   *line = line_of(dep.id);
 	uint64		bare = xid & ~CX_XID_FLAGS;
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	bump_locked(dep, member_tag(dep));
+	cx_line_bump(dep, cx_line_tag(dep));
 	/* later than any other who is still to be resolved: see overtaken */
 	if (others_in_doubt_locked(line, xid))
 		latest++;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)
-		remember_locked(line, place, bare, latest, line->hash[place]);
+		cx_line_remember(line, place, bare, latest, line->hash[place]);
 	else
 	{
 		leave_overflow_locked(line, xid);
-		place = make_place_locked(line);
+		place = cx_line_make_place(line);
 		if (place >= 0)
-			remember_locked(line, place, bare, latest, member_tag(dep));
+			cx_line_remember(line, place, bare, latest, cx_line_tag(dep));
 		else
 		{
 			line->floor_xid = Max(line->floor_xid, bare);
@@ -558,15 +467,15 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 bool
 cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 {
-	Line	   *line = line_of(dep.id);
+	CxLine	   *line = line_of(dep.id);
 	bool		overtaken;
 
 	LWLockAcquire(lock_of(dep.id), LW_SHARED);
 	overtaken = line->floor_latest > latest;
-	for (int i = 0; i < MEMBERS; i++)
+	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->xid[i] != xid &&
-			is_of(line->hash[i], dep) && line->latest[i] > latest)
+			cx_line_is_of(line->hash[i], dep) && line->latest[i] > latest)
 			overtaken = true;
 	}
 	LWLockRelease(lock_of(dep.id));
@@ -577,7 +486,7 @@ cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 void
 cx_deps_unmark(CxDep dep, uint64 xid)
 {
-	Line	   *line = line_of(dep.id);
+	CxLine	   *line = line_of(dep.id);
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);

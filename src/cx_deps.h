@@ -12,37 +12,10 @@
 #define CX_DEPS_H
 
 #include "port/atomics.h"
+
 #include "cx_gens.h"
+#include "cx_lines.h"
 #include "cx_view.h"
-
-/* How a dependency's generation is kept. */
-typedef enum CxDepKind
-{
-	CX_DEP_KEY,					/* generation shared with keys that collide */
-	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
-	CX_DEP_CACHE,				/* generation in the registry: exact */
-	CX_DEP_IDENTITY,			/* writers only: they replace the entry */
-	CX_DEP_FILLS,				/* of a cache, moved by patterns.  Hits and a
-								 * fill's first question ask it as
-								 * CX_DEP_GROUP; a fill's last one as this:
-								 * then none may be in doubt */
-	CX_DEP_RELATION				/* a generation for each aspect (cx_rels) */
-} CxDepKind;
-
-typedef struct CxDep
-{
-	uint64		id;
-	CxDepKind	kind;
-	pg_atomic_uint64 *gen;		/* CX_DEP_CACHE only */
-	uint8		aspects;		/* CX_DEP_RELATION: which of them, just one in
-								 * a mark */
-} CxDep;
-
-/* In the mark of a prepared transaction */
-#define CX_XID_PREPARED (UINT64CONST(1) << 63)
-/* and of one whose change takes effect when its locks are released */
-#define CX_XID_LATE		(UINT64CONST(1) << 62)
-#define CX_XID_FLAGS	(CX_XID_PREPARED | CX_XID_LATE)
 
 extern Size cx_deps_size(Size budget);
 extern void cx_deps_init(void *memory, Size budget);

@@ -63,7 +63,7 @@ typedef struct CxReads
  */
 typedef struct CxAccess
 {
-	Oid			filler;			/* needs no check; InvalidOid: everybody does */
+	Oid			filler;			/* is not checked; InvalidOid: everybody is */
 	bool		closed;			/* nobody else is served */
 	uint16		len;
 	uint32		word[CX_MAX_ACCESS];

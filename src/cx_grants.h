@@ -9,7 +9,10 @@
 
 #include "cx_catalog.h"
 
-/* Moves when any role, or membership in one, changes; never 0. */
+/*
+ * Moves when a role, a membership or the database, whose owner is a member of
+ * pg_database_owner, changes; never 0.
+ */
 extern uint64 cx_grants_version;
 
 extern uint8 cx_grants_find(CxCache *cache);

@@ -72,6 +72,7 @@ cx_overtake_before(const CxOp *op, uint64 xid, int ntags,
 	nids = list_deps(op, ntags, tag_id, ids);
 	for (int i = 0; i < nids; i++)
 	{
+		/* of any kind but a relation's: their hashes alone tell them apart */
 		CxDep		dep = {ids[i], CX_DEP_KEY, NULL};
 
 		if (cx_deps_overtaken(dep, xid, latest))
@@ -100,7 +101,10 @@ cx_overtake_in_doubt(const CxOp *op, uint64 xid, int ntags,
 		cx_reads_in_doubt(MyDatabaseId, reads, xid);
 }
 
-/* Whether an invalidation overtook an update: see CxBase. */
+/*
+ * Whether an invalidation overtook an update, or what a loader returned: see
+ * CxBase.
+ */
 bool
 cx_overtake_since(const CxOp *op, int ntags, const uint64 *tag_id,
 				  const CxReads *reads)

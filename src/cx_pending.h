@@ -71,7 +71,7 @@ typedef struct CxOp
 			uint64		max_entries;
 			uint64		max_bytes;
 			uint64		max_per_scope;
-			bool		keep;	/* as in CxSharedCache */
+			bool		keep;	/* entries outlive a restart */
 		}			row;
 	}			u;
 } CxOp;

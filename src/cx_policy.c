@@ -148,7 +148,7 @@ take_lowest_locked(int cache, TimestampTz now, int *patience)
 	}
 }
 
-/* The same for a scope that was cleared by itself. */
+/* As take_dead_locked, for an entry whose scope was cleared by itself. */
 static bool
 take_cleared_in_scope_locked(uint32 n)
 {
@@ -162,7 +162,7 @@ take_cleared_in_scope_locked(uint32 n)
 	return true;
 }
 
-/* The same for a scope, of which oldest is the oldest. */
+/* As take_lowest_locked, within a scope, of which oldest is the oldest. */
 static uint32
 take_from_scope_locked(uint32 oldest, TimestampTz now, int *patience)
 {
@@ -500,8 +500,8 @@ cx_policy_drain(int cache, CxVictims *victims)
 /* ---- scopes ---- */
 
 /*
- * Sees to it that a scope can begin.  Takes the arena's lock as well, after the
- * policy's; evicts nothing.
+ * Sees to it that a scope can begin.  Takes the arena's lock and then the
+ * policy's, never both; evicts nothing.
  */
 CxScopeRoom
 cx_policy_grow_scopes(void)

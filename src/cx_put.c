@@ -197,8 +197,9 @@ cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
  * NULL in a shared cache, says who may have it.
  */
 void
-cx_put_row(const char *cache_name, const char *key, Size key_len, Jsonb *row,
-		   const CxReads *reads, const CxAccess *access)
+cx_put_row(const char *cache_name, const char *key, Size key_len,
+		   CxScope scope, Jsonb *row, const CxReads *reads,
+		   const CxAccess *access)
 {
 	CxBase		base = {CX_BASE_ANY, 0, 0};
 	CxLife		life = {0};
@@ -216,7 +217,7 @@ cx_put_row(const char *cache_name, const char *key, Size key_len, Jsonb *row,
 	cache = cx_catalog_find(cache_name, strlen(cache_name));
 	if (cache == NULL)
 		return;
-	cx_cache_ask(&ask, cache, key, key_len, NULL, 0);
+	cx_cache_ask(&ask, cache, key, key_len, scope.name, scope.len);
 	keep = cx_put_make_entry(&entry, cache, &v, &life) && valid &&
 		(access != NULL || !cache->is_shared);
 	entry.manual = true;

@@ -1,7 +1,8 @@
 /*
  * cx_refresh.c
- *	  Runs a loader in the background as the role that asked, and stores what
- *	  it returns as that role's own fetch would have.
+ *	  Runs a loader for a key as the role that asked, in a worker or, with
+ *	  cachex.synchronous, in the session, and stores what it returns as that
+ *	  role's own fetch would have.
  *
  * The loader runs as a security-restricted operation (no SET ROLE, no
  * temporary tables), in a read-only transaction, with the settings that
@@ -179,7 +180,7 @@ cx_refresh_now(CxFetch *f)
 	return !cx_refresh_compute(f) || is_kept(f);
 }
 
-/* A key that is to be refreshed as run does it. */
+/* One key of refresh_keys_now, for run_now. */
 typedef struct Now
 {
 	CxRefresh	refresh;

@@ -1,6 +1,6 @@
 /*
  * cx_refresh.h
- *	  Running a loader for somebody who does not wait for it.
+ *	  Refreshing a key: in a worker, or at once.
  */
 #ifndef CX_REFRESH_H
 #define CX_REFRESH_H

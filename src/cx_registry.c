@@ -56,6 +56,7 @@ cx_registry_init(void *memory, int ncaches)
 	for (int i = 0; i < ncaches; i++)
 	{
 		pg_atomic_init_u64(&registry->cache[i].gen, 0);
+		pg_atomic_init_u64(&registry->cache[i].row, 0);
 		pg_atomic_init_u32(&registry->cache[i].reclaim, 0);
 		pg_atomic_init_u32(&registry->cache[i].warmers, 0);
 		pg_atomic_init_u64(&registry->cache[i].warmed, 0);
@@ -100,6 +101,22 @@ cx_registry_find(Oid db, int64 id)
 	return number;
 }
 
+/*
+ * Notes what the row of a cache says, as seen when a generation was the last
+ * one.  Who has read it before another transaction changed it may come later,
+ * and is late.
+ */
+void
+cx_registry_set_row(int number, uint64 as_of, uint64 says)
+{
+	pg_atomic_uint64 *row = &cx_registry_get(number)->row;
+	uint64		old = pg_atomic_read_u64(row);
+
+	while (old >> 2 <= as_of &&
+		   !pg_atomic_compare_exchange_u64(row, &old, as_of << 2 | says))
+		;
+}
+
 static int
 take_number_locked(void)
 {
@@ -122,7 +139,7 @@ occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
 	strlcpy(NameStr(c->name), name, NAMEDATALEN);
 	pg_atomic_write_u64(&c->gen, 0);
 	pg_atomic_write_u32(&c->reclaim, 0);
-	c->keep = c->limits_scopes = false;
+	pg_atomic_write_u64(&c->row, 0);
 	pg_atomic_write_u32(&c->warmers, 0);
 	pg_atomic_write_u64(&c->warmed, 0);
 	c->stats_reset = now;
@@ -170,7 +187,7 @@ cx_registry_restore(Oid db, int64 id, const char *name, TimestampTz now,
 	{
 		occupy_locked(&registry->cache[number], db, id, name, now);
 		registry->cache[number].uid = uid;
-		registry->cache[number].keep = true;
+		pg_atomic_write_u64(&registry->cache[number].row, CX_ROW_KEEP);
 	}
 	LWLockRelease(registry->lock);
 	return number;

@@ -18,6 +18,10 @@ typedef enum CxCacheState
 	CX_CACHE_DROPPED			/* its entries are being reclaimed */
 } CxCacheState;
 
+/* What the committed row of a cache says */
+#define CX_ROW_KEEP		0x01	/* entries outlive a clean restart */
+#define CX_ROW_SCOPES	0x02	/* scopes are limited: entries are in them */
+
 typedef struct CxSharedCache
 {
 	CxCacheState state;
@@ -27,14 +31,20 @@ typedef struct CxSharedCache
 	NameData	name;
 	pg_atomic_uint64 gen;		/* moves when the cache is cleared */
 	pg_atomic_uint32 reclaim;	/* the sweeper has dead entries to take */
-	bool		keep;			/* entries outlive a clean restart; committed */
-	bool		limits_scopes;	/* entries with one are in it; committed */
+	pg_atomic_uint64 row;		/* CX_ROW_..., and as of which generation */
 	pg_atomic_uint32 warmers;	/* runs are expected after a clear */
 	pg_atomic_uint64 warmed;	/* see cx_warmth.c */
 	TimestampTz stats_reset;
 	TimestampTz last_sweep;		/* 0 = never */
 	TimestampTz last_warm;
 } CxSharedCache;
+
+/* Whether the row of a cache says so. */
+static inline bool
+cx_registry_says(CxSharedCache *cache, uint64 what)
+{
+	return (pg_atomic_read_u64(&cache->row) & what) != 0;
+}
 
 extern int	cx_registry_count(Size budget);
 extern Size cx_registry_size(int ncaches);
@@ -51,6 +61,7 @@ extern uint64 cx_registry_changes(void);
 extern void cx_registry_note_role(Oid role);
 extern Oid	cx_registry_last_role(void);
 extern int	cx_registry_find(Oid db, int64 id);
+extern void cx_registry_set_row(int number, uint64 as_of, uint64 says);
 extern void cx_registry_drop(int number, uint64 gen);
 extern void cx_registry_drop_database(Oid db, uint64 gen);
 extern void cx_registry_release(int number);

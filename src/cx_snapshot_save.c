@@ -52,7 +52,7 @@ any_kept(void)
 	for (int i = 0; i < cx_registry_capacity(); i++)
 	{
 		if (cx_registry_get(i)->state == CX_CACHE_USED &&
-			cx_registry_get(i)->keep)
+			cx_registry_says(cx_registry_get(i), CX_ROW_KEEP))
 			return true;
 	}
 	return false;
@@ -83,13 +83,14 @@ is_marked(const CxScanned *e, const CxIdent *ident, uint64 deps, Oid db)
 static bool
 is_wanted(const CxSlot *slot, const Chosen *chosen)
 {
-	const CxSharedCache *shared = cx_registry_get(slot->cache);
+	CxSharedCache *shared = cx_registry_get(slot->cache);
 	const char *name = NameStr(shared->name);
 	CxScanned	e;
 	CxIdent		ident;
 	uint64		deps;
 
-	if (shared->state != CX_CACHE_USED || !shared->keep ||
+	if (shared->state != CX_CACHE_USED ||
+		!cx_registry_says(shared, CX_ROW_KEEP) ||
 		(slot->flags & CX_SLOT_STAGED) || slot->class == CX_CLASS_NONE)
 		return false;
 	cx_scan_one(slot, &e);

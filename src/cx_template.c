@@ -159,11 +159,12 @@ cx_template_read_args(FunctionCallInfo fcinfo, int first, char **args)
 		args[i] = "";
 		if (PG_ARGISNULL(n))
 			continue;
-		if (i == CX_WATCH_CACHE || i == CX_WATCH_ACTION)
+		if (i == CX_WATCH_CACHE || i == CX_WATCH_ACTION || i == CX_WATCH_SCOPE)
 		{
 			args[i] = text_to_cstring(PG_GETARG_TEXT_PP(n));
 			if (*args[i] == '\0')
 				fail(i == CX_WATCH_CACHE ? "cache name must not be empty"
+					 : i == CX_WATCH_SCOPE ? "scope template must not be empty"
 					 : "action must not be empty", NULL);
 			continue;
 		}
@@ -174,13 +175,20 @@ cx_template_read_args(FunctionCallInfo fcinfo, int first, char **args)
 	}
 }
 
+/* How many arguments a trigger is given: a scope only if there is one. */
+int
+cx_template_count_args(char **args)
+{
+	return *args[CX_WATCH_SCOPE] == '\0' ? CX_WATCH_SCOPE : CX_WATCH_NARGS;
+}
+
 /* The same on every server and platform: FNV-1a. */
 uint64
 cx_template_hash_args(char **args)
 {
 	uint64		h = UINT64CONST(0xcbf29ce484222325);
 
-	for (int i = 0; i < CX_WATCH_NARGS; i++)
+	for (int i = 0; i < cx_template_count_args(args); i++)
 	{
 		const char *p = args[i];
 
@@ -266,6 +274,12 @@ check_spec(const CxWatchSpec *spec)
 	if (spec->cache == NULL && (spec->nkeys > 0 || spec->put))
 		fail("a watch with keys needs a cache",
 			 "Name the cache that the keys are in.");
+	if (spec->cache == NULL && spec->scope)
+		fail("a watch with a scope needs a cache",
+			 "Name the cache that the scope is in.");
+	if (spec->refresh && spec->scope)
+		fail("action \"refresh\" cannot be used with a scope",
+			 "Invalidate the keys; the next reader of the scope computes them.");
 	if (spec->put && spec->nkeys != 1)
 		fail("action \"put\" needs exactly one key template",
 			 "The row is put under that key; to invalidate others, use a second watch.");
@@ -284,7 +298,7 @@ cx_template_parse_spec(CxWatchSpec *spec, int nargs, char **args)
 	char	   *all[CX_WATCH_NARGS];
 
 	if (nargs > CX_WATCH_NARGS)
-		fail("function cachex.on_change() has five arguments at most", NULL);
+		fail("function cachex.on_change() has six arguments at most", NULL);
 	for (int i = 0; i < CX_WATCH_NARGS; i++)
 		all[i] = i < nargs ? args[i] : "";
 	memset(spec, 0, sizeof(CxWatchSpec));
@@ -297,6 +311,12 @@ cx_template_parse_spec(CxWatchSpec *spec, int nargs, char **args)
 	parse_action(spec, all[CX_WATCH_ACTION]);
 	spec->columns = parse_list(all[CX_WATCH_COLUMNS], "columns",
 							   &spec->ncolumns);
+	if (*all[CX_WATCH_SCOPE] != '\0')
+	{
+		spec->scope = palloc0(sizeof(CxTemplate));
+		parse_template(spec->scope, all[CX_WATCH_SCOPE], "scope");
+		spec->has_columns |= spec->scope->has_columns;
+	}
 	spec->bare = spec->cache == NULL && spec->nkeys == 0 &&
 		spec->ntags == 0 && !spec->put && !spec->refresh;
 	spec->attnums = palloc0(Max(spec->ncolumns, 1) * sizeof(AttrNumber));
@@ -401,6 +421,8 @@ cx_template_bind(CxWatchSpec *spec, TupleDesc desc, bool *needs_settings)
 		missing = bind_template(&spec->keys[i], desc, needs_settings);
 	for (int i = 0; i < spec->ntags && !missing; i++)
 		missing = bind_template(&spec->tags[i], desc, needs_settings);
+	if (spec->scope && !missing)
+		missing = bind_template(spec->scope, desc, needs_settings);
 	return missing;
 }
 

@@ -38,6 +38,7 @@ enum
 	CX_WATCH_TAGS,
 	CX_WATCH_ACTION,
 	CX_WATCH_COLUMNS,
+	CX_WATCH_SCOPE,
 	CX_WATCH_NARGS
 };
 
@@ -48,6 +49,7 @@ typedef struct CxWatchSpec
 	int			nkeys;
 	CxTemplate *tags;
 	int			ntags;
+	CxTemplate *scope;			/* of the keys, or NULL: all */
 	bool		bare;			/* for exact caches only */
 	bool		has_columns;	/* in one of the templates */
 	bool		put;			/* the action; else invalidate */
@@ -60,6 +62,7 @@ typedef struct CxWatchSpec
 
 extern void cx_template_read_args(FunctionCallInfo fcinfo, int first,
 								  char **args);
+extern int	cx_template_count_args(char **args);
 extern uint64 cx_template_hash_args(char **args);
 extern void cx_template_parse_spec(CxWatchSpec *spec, int nargs, char **args);
 extern const char *cx_template_bind(CxWatchSpec *spec, TupleDesc desc,

@@ -19,23 +19,17 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/partition.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type_d.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/rls.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
-#include "cx_access.h"
 #include "cx_owner.h"
 #include "cx_put.h"
 #include "cx_preload.h"
@@ -43,6 +37,7 @@
 #include "cx_notes.h"
 #include "cx_template.h"
 #include "cx_watch.h"
+#include "cx_watch_put.h"
 
 #define MAX_KEYS 10000			/* from one statement and table */
 
@@ -71,8 +66,7 @@ typedef struct Firing
 	bool		blind;			/* a template's column is gone */
 	bool		every_update;	/* "columns" tells nothing */
 	bool		may_put;
-	CxReads		reads;			/* of an entry that is put */
-	CxAccess   *access;			/* likewise, in a shared cache */
+	CxWatchPut	put;			/* what entries of rows are made with */
 	bool		fix_settings;
 	bool		cleared;		/* keys no longer matter */
 	int			nkeys;			/* distinct ones, so far */
@@ -80,6 +74,7 @@ typedef struct Firing
 	ArrayBuildState *refresh;	/* keys that jobs are to be asked for */
 	seen_hash  *seen;
 	StringInfoData name;
+	StringInfoData scope;
 } Firing;
 
 PG_FUNCTION_INFO_V1(cachex_on_change);
@@ -148,25 +143,78 @@ clear_own(Firing *f)
 	f->cleared = true;
 }
 
+/*
+ * The scope that a row names, name NULL where the watch has none.  Returns
+ * false where no entry can have it.
+ */
+static bool
+find_scope(Firing *f, TupleTableSlot *slot, CxScope *scope)
+{
+	scope->name = NULL;
+	scope->len = 0;
+	if (f->spec.scope == NULL)
+		return true;
+	if ((slot == NULL && f->spec.scope->has_columns) ||
+		!cx_template_render(f->spec.scope, slot, &f->scope) ||
+		f->scope.len == 0 || f->scope.len > CX_MAX_SCOPE)
+		return false;
+	scope->name = f->scope.data;
+	scope->len = f->scope.len;
+	return true;
+}
+
+/* Whether more names of a statement count; one too many clears the cache. */
+static bool
+is_within_limit(Firing *f)
+{
+	if (++f->nkeys <= MAX_KEYS)
+		return true;
+	clear_own(f);
+	return false;
+}
+
 static void
-stage_key(Firing *f)
+stage_key(Firing *f, CxScope scope)
 {
 	StringInfo	key = &f->name;
+	uint64		id;
+	CxCache    *cache;
+	CxAsk		ask;
+
+	if (key->len == 0 || key->len > CX_MAX_KEY)
+		return;
+	id = cx_key_of_key(0, key->data, key->len);
+	if (scope.name)
+		id = cx_key_of_scoped_key(id, cx_key_of_scope(0, scope.name, scope.len));
+	if (!is_new(f, id) || !is_within_limit(f) ||
+		(cache = find_cache(f->spec.cache)) == NULL)
+		return;
+	if (scope.name)
+	{
+		cx_cache_ask(&ask, cache, key->data, key->len, scope.name, scope.len);
+		cx_cache_invalidate_scoped(&ask);
+	}
+	else
+		cx_cache_invalidate_key(cache, key->data, key->len);
+	if (f->spec.refresh)
+		f->refresh = accumArrayResult(f->refresh,
+									  CStringGetTextDatum(key->data),
+									  false, TEXTOID, f->context);
+}
+
+/* What a watch without keys and tags ends: a scope, or the cache. */
+static void
+stage_whole(Firing *f, CxScope scope)
+{
 	CxCache    *cache;
 
-	if (key->len == 0 || key->len > CX_MAX_KEY ||
-		!is_new(f, cx_key_of_key(0, key->data, key->len)))
-		return;
-	if (++f->nkeys > MAX_KEYS)
+	if (f->spec.scope == NULL)
 		clear_own(f);
-	else if ((cache = find_cache(f->spec.cache)) != NULL)
-	{
-		cx_cache_invalidate_key(cache, key->data, key->len);
-		if (f->spec.refresh)
-			f->refresh = accumArrayResult(f->refresh,
-										  CStringGetTextDatum(key->data),
-										  false, TEXTOID, f->context);
-	}
+	else if (!f->cleared &&
+			 is_new(f, cx_key_of_scope(0, scope.name, scope.len)) &&
+			 is_within_limit(f) &&
+			 (cache = find_cache(f->spec.cache)) != NULL)
+		cx_cache_clear_scope(cache, scope.name, scope.len);
 }
 
 /*
@@ -190,6 +238,7 @@ static void
 stage_row(Firing *f, TupleTableSlot *slot)
 {
 	CxWatchSpec *spec = &f->spec;
+	CxScope		scope;
 
 	for (int i = 0; i < spec->ntags; i++)
 	{
@@ -197,14 +246,16 @@ stage_row(Firing *f, TupleTableSlot *slot)
 			cx_template_render(&spec->tags[i], slot, &f->name))
 			stage_tag(f);
 	}
+	if (!find_scope(f, slot, &scope))
+		return;
 	for (int i = 0; i < spec->nkeys && !f->cleared; i++)
 	{
 		if ((slot || !spec->keys[i].has_columns) &&
 			cx_template_render(&spec->keys[i], slot, &f->name))
-			stage_key(f);
+			stage_key(f, scope);
 	}
 	if (spec->nkeys == 0 && spec->ntags == 0)
-		clear_own(f);
+		stage_whole(f, scope);
 }
 
 /* Stages that any row may have changed. */
@@ -220,115 +271,16 @@ stage_unknown(Firing *f)
 
 /* ---- action put ---- */
 
-/*
- * Whether the rows of a later command have been put already: a trigger that
- * fires before ours can write to the table, and then that command's rows come
- * here first.
- */
-static bool
-is_overtaken(void)
-{
-	static TransactionId xid = InvalidTransactionId;
-	static CommandId last = 0;
-	TransactionId my_xid = GetTopTransactionIdIfAny();
-	CommandId	cid;
-
-	if (!ActiveSnapshotSet())
-		return true;
-	cid = GetActiveSnapshot()->curcid;
-	if (xid == my_xid && cid < last)
-		return true;
-	xid = my_xid;
-	last = cid;
-	return false;
-}
-
-/*
- * Whether the current role may read whole rows of a table, by itself or
- * through one of its ancestors.  Else a put would show it more than the table
- * does.
- */
-static bool
-may_read(List *tables)
-{
-	ListCell   *lc;
-
-	foreach(lc, tables)
-	{
-		Oid			rel = lfirst_oid(lc);
-
-		if (pg_class_aclcheck(rel, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-			check_enable_rls(rel, InvalidOid, true) != RLS_ENABLED)
-			return true;
-	}
-	return false;
-}
-
-/* Whether one of the tables has row security, whomever it is for. */
-static bool
-has_row_security(List *tables)
-{
-	bool		result = false;
-	ListCell   *lc;
-
-	foreach(lc, tables)
-	{
-		HeapTuple	tuple = SearchSysCache1(RELOID,
-											ObjectIdGetDatum(lfirst_oid(lc)));
-
-		if (!HeapTupleIsValid(tuple) ||
-			((Form_pg_class) GETSTRUCT(tuple))->relrowsecurity)
-			result = true;
-		if (HeapTupleIsValid(tuple))
-			ReleaseSysCache(tuple);
-	}
-	return result;
-}
-
-/*
- * Says in f whether rows of a table are put, what the entries then depend on,
- * and whom they are for: in a shared cache, for those who may read all of the
- * table, or of the topmost one that it is a partition of.
- */
-static void
-prepare_put(Firing *f, Oid relid)
-{
-	List	   *tables = list_make1_oid(relid);
-	CxCache    *cache = find_cache(f->spec.cache);
-	ListCell   *lc;
-
-	if (get_rel_relispartition(relid))
-		tables = list_concat(tables, get_partition_ancestors(relid));
-	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS)
-		return;
-	if (cache->is_shared)
-	{
-		f->access = palloc(sizeof(CxAccess));
-		cx_access_begin(f->access, InvalidOid);
-		cx_access_add_table(f->access, llast_oid(tables));
-		f->may_put = !has_row_security(tables);
-	}
-	else
-		f->may_put = may_read(tables);
-	f->reads.known = true;
-	foreach(lc, tables)
-		f->reads.rel[f->reads.nread++] = lfirst_oid(lc);
-}
-
 static void
 put_row(Firing *f, TupleTableSlot *slot)
 {
-	CxTemplate *key = &f->spec.keys[0];
-	Jsonb	   *row;
+	CxScope		scope;
 
-	if (!f->may_put || f->cleared ||
-		!cx_template_render(key, slot, &f->name) ||
+	if (!f->may_put || f->cleared || !find_scope(f, slot, &scope) ||
+		!cx_template_render(&f->spec.keys[0], slot, &f->name) ||
 		f->name.len == 0 || f->name.len > CX_MAX_KEY)
 		return;
-	row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
-							slot->tts_tupleDescriptor->tdtypeid);
-	cx_put_row(f->spec.cache, f->name.data, f->name.len, row, &f->reads,
-			   f->access);
+	cx_watch_put_row(&f->put, f->spec.cache, &f->name, scope, slot);
 }
 
 /* ---- rows ---- */
@@ -489,9 +441,11 @@ begin_firing(TriggerData *data)
 		warn_missing(data, missing);
 	f->every_update = missing || f->spec.ncolumns == 0;
 	if (f->spec.put && !cx_template_has_virtual(desc))
-		prepare_put(f, RelationGetRelid(data->tg_relation));
+		f->may_put = cx_watch_put_prepare(&f->put, f->spec.cache,
+										  RelationGetRelid(data->tg_relation));
 	f->seen = seen_create(CurrentMemoryContext, 16, NULL);
 	initStringInfo(&f->name);
+	initStringInfo(&f->scope);
 	f->context = CurrentMemoryContext;
 	return f;
 }
@@ -578,7 +532,7 @@ cachex_on_change(PG_FUNCTION_ARGS)
 		MemoryContextSwitchTo(old);
 		fcinfo->flinfo->fn_extra = f;
 	}
-	if (f->spec.put && is_overtaken())
+	if (f->spec.put && cx_watch_put_is_overtaken())
 		f->may_put = false;
 	if (f->fix_settings)
 		nest = cx_template_fix_settings();

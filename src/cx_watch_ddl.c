@@ -421,7 +421,7 @@ make_plan(WatchPlan *plan, char **args)
 	snprintf(plan->prefix, sizeof(plan->prefix), "cachex_%016llx",
 			 (unsigned long long) cx_template_hash_args(args));
 	initStringInfo(&call);
-	for (int i = 0; i < CX_WATCH_NARGS; i++)
+	for (int i = 0; i < cx_template_count_args(args); i++)
 		appendStringInfo(&call, "%s%s", i > 0 ? ", " : "",
 						 quote_literal_cstr(args[i]));
 	plan->call = call.data;
@@ -461,7 +461,7 @@ install_below(WatchPlan *plan, Oid relid, bool partitioned)
 		set_triggers(plan, relid, "lt", "iud");
 }
 
-/* watch(rel, cache, keys, tags, action, columns) */
+/* watch(rel, cache, keys, tags, action, columns, scope) */
 Datum
 cachex_watch(PG_FUNCTION_ARGS)
 {

@@ -15,6 +15,7 @@ cx_compat cx_bug cx_tier_columns
 cx_guc cx_preload cx_waits cx_key
 cx_arena cx_counters cx_codec cx_wake cx_visits cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_parse cx_builtins cx_lexer cx_secure cx_try cx_snapshot_file cx_snapshot_state
 cx_snapshot_format cx_like cx_slot cx_tier_queue cx_tier_roles cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
+cx_lines
 cx_deps cx_writes cx_run cx_flight
 cx_entry cx_wheel cx_queues cx_bucket cx_pending cx_loader cx_inval
 cx_scopes
@@ -30,7 +31,7 @@ cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
 cx_args cx_keylock cx_read cx_xact cx_template cx_books cx_step
 cx_put cx_roster cx_define
-cx_fetch cx_watch_bare cx_launcher cx_tier_visit
+cx_fetch cx_watch_bare cx_watch_put cx_launcher cx_tier_visit
 cx_parcel
 cx_requests
 cx_compute cx_warmer cx_jobs

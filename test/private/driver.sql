@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE SCHEMA drv;
 GRANT USAGE ON SCHEMA drv TO PUBLIC;
+ALTER DEFAULT PRIVILEGES IN SCHEMA drv GRANT SELECT ON TABLES TO PUBLIC;
 
 -- ---- who asks: a role, and how it came to be the one in effect ----
 
@@ -43,12 +44,15 @@ INSERT INTO drv.way (name, auth, role, definer, user_id, more, value) VALUES
 	('pool, user 1', NULL, 'm_pool', NULL, '1', NULL, NULL),
 	('pool, user 2', NULL, 'm_pool', NULL, '2', NULL, NULL),
 	('second', NULL, 'm_second', NULL, NULL, NULL, NULL),
+	('writer', NULL, 'm_writer', NULL, NULL, NULL, NULL),
+	('short', NULL, 'm_short', NULL, NULL, NULL, NULL),
 	('extra', 'm_extra', NULL, NULL, NULL, NULL, NULL);
 UPDATE drv.way SET acts = coalesce(definer, role, auth, current_user);
 
 -- ---- what is asked ----
 
 CREATE TABLE drv.loader (
+	n int GENERATED ALWAYS AS IDENTITY,
 	name text PRIMARY KEY,
 	kept text NOT NULL CHECK (kept IN ('both', 'ttl', 'none')),   -- by which kinds of cache
 	shared boolean,             -- served to others who may read it; NULL: as may be
@@ -106,9 +110,18 @@ BEGIN
 			WHERE n.status <> 'dead'), 'nothing');
 	WHEN 'put' THEN
 		RETURN cachex.put(cache, key, query::jsonb);
-	WHEN 'refresh' THEN
-		PERFORM cachex.refresh(cache, key, query => query, wait => true);
-		RETURN 'refreshed';
+	WHEN 'load' THEN
+		v := cachex.fetch(cache, key);
+	WHEN 'load_many' THEN
+		SELECT value INTO v FROM cachex.fetch_many(cache, ARRAY[key]);
+	WHEN 'take' THEN
+		RETURN coalesce(cachex.take(cache, key)::text, 'nothing');
+	WHEN 'update' THEN
+		RETURN coalesce(cachex.update(cache, key, '$1')::text, 'nothing');
+	WHEN 'push' THEN
+		RETURN coalesce(cachex.push(cache, key, '1', only_if => 'present')::text, 'nothing');
+	WHEN 'touch' THEN
+		RETURN CASE WHEN cachex.touch(cache, key, ttl => '2 h') THEN 'something' ELSE 'nothing' END;
 	END CASE;
 	RETURN coalesce(v::text, 'NULL');
 EXCEPTION WHEN OTHERS THEN
@@ -128,42 +141,43 @@ ALTER FUNCTION drv.ask_by_m_poor OWNER TO m_poor;
 CREATE FUNCTION drv.ask_as(w drv.way, verb text, cache text, key text, query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	r text;
+	answer text;
 	was text := current_setting('session_authorization');
 BEGIN
 	IF w.user_id IS NOT NULL THEN
-		PERFORM set_config('app.user_id', w.user_id, true);
+		r := set_config('app.user_id', w.user_id, true);
 	END IF;
 	IF w.more IS NOT NULL THEN
-		PERFORM set_config(w.more, w.value, true);
+		r := set_config(w.more, w.value, true);
 	END IF;
 	IF w.auth IS NOT NULL THEN
-		PERFORM set_config('session_authorization', w.auth, true);
+		r := set_config('session_authorization', w.auth, true);
 	END IF;
 	IF w.role IS NOT NULL THEN
-		PERFORM set_config('role', w.role, true);
+		r := set_config('role', w.role, true);
 	END IF;
 	CASE w.definer
 	WHEN 'm_reader' THEN
-		r := drv.ask_by_m_reader(verb, cache, key, query);
+		answer := drv.ask_by_m_reader(verb, cache, key, query);
 	WHEN 'm_poor' THEN
-		r := drv.ask_by_m_poor(verb, cache, key, query);
+		answer := drv.ask_by_m_poor(verb, cache, key, query);
 	ELSE
-		r := drv.ask(verb, cache, key, query);
+		answer := drv.ask(verb, cache, key, query);
 	END CASE;
-	PERFORM set_config('session_authorization', was, true);
+	r := set_config('session_authorization', was, true);
 	IF w.user_id IS NOT NULL THEN
-		PERFORM set_config('app.user_id', '', true);
+		r := set_config('app.user_id', '', true);
 	END IF;
 	IF w.more IS NOT NULL THEN
-		PERFORM set_config(w.more, 'on', true);
+		r := set_config(w.more, 'on', true);
 	END IF;
-	RETURN r;
+	RETURN answer;
 END $$;
 
 -- ---- what happened ----
 
 CREATE FUNCTION drv.hits(cache text) RETURNS bigint LANGUAGE sql AS $$
-	SELECT hits + negative_hits FROM cachex.stats_of_caches() AS s WHERE s.cache = $1
+	SELECT hits + negative_hits + stale_hits + tier_hits FROM cachex.stats_of_caches() AS s WHERE s.cache = $1
 $$;
 
 CREATE TYPE drv.result AS (cells int, differences text[]);
@@ -177,7 +191,7 @@ $$;
 -- nothing.
 CREATE FUNCTION drv.allowed(verb text, answer text, own text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-	IF verb IN ('get', 'get_as', 'lookup', 'cached') THEN
+	IF verb IN ('get', 'get_as', 'lookup', 'cached', 'take', 'update') THEN
 		RETURN answer = 'nothing' OR answer = own AND answer !~ '^[0-9A-Z]{5} ';
 	END IF;
 	RETURN answer = own;
@@ -209,7 +223,8 @@ DECLARE
 	is_kept boolean;
 BEGIN
 	SELECT * INTO l FROM drv.loader WHERE name = loader_name;
-	ways := ARRAY(SELECT o FROM drv.way AS o ORDER BY n);
+	-- (who has nothing but what a change gives him is in the changes)
+	ways := ARRAY(SELECT o FROM drv.way AS o WHERE name <> ALL ('{writer,short,extra}') ORDER BY n);
 	FOREACH w IN ARRAY ways LOOP
 		wants := drv.ask_as(w, 'direct', NULL, NULL, l.query);
 		direct := direct || wants;
@@ -240,6 +255,7 @@ BEGIN
 			FOR i IN 1 .. cardinality(ways) LOOP
 				w := ways[i];
 				FOREACH verb IN ARRAY '{get,get_as,lookup,cached}'::text[] LOOP
+					CONTINUE WHEN p_i > 1 AND verb = 'get_as';
 					got := drv.ask_as(w, verb, cache, key, l.query);
 					cells := cells + 1;
 					-- (get asks for the role's, under whatever settings: the way before)
@@ -272,8 +288,8 @@ BEGIN
 		FOR p_i IN 1 .. coalesce(cardinality(primers), 0) LOOP
 			p := ways[primers[p_i]];
 			FOREACH verb IN ARRAY '{fetch,fetch_as,fetch_many,query,query_as}'::text[] LOOP
-				-- more of the same: for some of those who fill
-				CONTINUE WHEN p_i > 2 AND verb IN ('fetch_as', 'query_as');
+				-- more of the same: for one of those who fill
+				CONTINUE WHEN p_i > 1 AND verb NOT IN ('fetch', 'query');
 				key := format('%s %s %s', l.name, p_i, verb);
 				FOR i IN 0 .. cardinality(ways) LOOP
 					-- who fills is asked again, where others may have replaced it
@@ -339,7 +355,7 @@ CREATE TABLE drv.change (
 );
 
 -- Fills for a change's loaders: the strong ones first, or last.
-CREATE FUNCTION drv.prime(change_name text, strong_first boolean, stale boolean DEFAULT false) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION drv.prime(change_name text, strong_first boolean, kind text DEFAULT '') RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	c drv.change;
 	l drv.loader;
@@ -347,33 +363,32 @@ DECLARE
 	cache text;
 	verb text;
 	ways drv.way[];
+	r text;
 BEGIN
 	SELECT * INTO c FROM drv.change WHERE name = change_name;
 	ways := ARRAY(SELECT o FROM drv.way AS o, unnest('{superuser,reader}' || c.ways) WITH ORDINALITY AS u(name, n)
 		WHERE o.name = u.name ORDER BY CASE WHEN strong_first THEN u.n ELSE -u.n END);
 	FOR l IN SELECT * FROM drv.loader WHERE name = ANY (c.loaders) LOOP
-		FOREACH cache IN ARRAY drv.caches(c, stale) LOOP
-			FOREACH verb IN ARRAY '{fetch,fetch_as,fetch_many,query,query_as}'::text[] LOOP
-				FOREACH w IN ARRAY ways LOOP
-					PERFORM drv.ask_as(w, verb, cache, 'c ' || l.name || verb, l.query);
-					IF verb = 'fetch' THEN
-						PERFORM drv.ask_as(w, verb, cache, 'c ' || l.name, l.query);
-					END IF;
+		FOREACH cache IN ARRAY drv.caches(c, kind) LOOP
+			FOREACH w IN ARRAY ways LOOP
+				r := drv.ask_as(w, 'fetch', cache, 'c ' || l.name, l.query);
+				FOREACH verb IN ARRAY '{fetch,fetch_many,query}'::text[] LOOP
+					r := drv.ask_as(w, verb, cache, 'c ' || l.name || verb, l.query);
 				END LOOP;
 			END LOOP;
 		END LOOP;
 	END LOOP;
 END $$;
 
-CREATE FUNCTION drv.caches(c drv.change, stale boolean) RETURNS text[] LANGUAGE sql AS $$
-	SELECT array_agg(s || k || CASE WHEN stale THEN '_stale' ELSE '' END ORDER BY s, k)
-	FROM unnest('{private_,shared_}'::text[]) AS s, unnest(c.kinds) AS k
+CREATE FUNCTION drv.caches(c drv.change, kind text) RETURNS text[] LANGUAGE sql AS $$
+	SELECT array_agg(s || k || kind ORDER BY s, k)
+	FROM unnest('{private_,shared_}'::text[]) AS s, unnest(c.kinds) AS k WHERE s = 'private_' OR kind <> '_table'
 $$;
 
 -- Asks for a change's loaders, with the verbs in this order; then says what
 -- is not as it is without a cache. How often it must be a hit is counted where
 -- every answer is one.
-CREATE FUNCTION drv.check(change_name text, moment text, verbs text[], stale boolean DEFAULT false, all_hit boolean DEFAULT false)
+CREATE FUNCTION drv.check(change_name text, moment text, verbs text[], kind text DEFAULT '', all_hit boolean DEFAULT false)
 RETURNS drv.result LANGUAGE plpgsql AS $$
 DECLARE
 	c drv.change;
@@ -392,7 +407,7 @@ DECLARE
 	differences text[] := '{}';
 BEGIN
 	SELECT * INTO c FROM drv.change WHERE name = change_name;
-	caches := drv.caches(c, stale);
+	caches := drv.caches(c, kind);
 	ways := ARRAY(SELECT o FROM drv.way AS o WHERE o.name = ANY ('{superuser,reader}' || c.ways));
 	FOR l IN SELECT * FROM drv.loader WHERE name = ANY (c.loaders) LOOP
 		got := '{}';

@@ -149,5 +149,6 @@ SELECT name, kept, CASE shared WHEN 'yes' THEN true WHEN 'no' THEN false END, qu
 ('changing, view of a view', 'both', NULL, 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.v_of_changing'),
 ('changing, RLS in a view', 'both', NULL, 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.v_changing_rls'),
 ('changing, function', 'both', NULL, 'SELECT to_jsonb(mx.f_changing()) AS value'),
+('new column', 'both', 'yes', 'SELECT jsonb_agg(j ORDER BY id) AS value FROM mx.changing'),
 ('changing, definer', 'both', NULL, 'SELECT to_jsonb(mx.f_changing_definer()) AS value')
 ) AS l(name, kept, shared, query);

@@ -20,7 +20,9 @@ CREATE ROLE m_bypass BYPASSRLS; -- tables, and no policy counts
 CREATE ROLE m_alice;            -- tables, and some rows of them
 CREATE ROLE m_bob;              -- others
 CREATE ROLE m_pool;             -- many users, who are in a setting
+CREATE ROLE m_writer;           -- writes what he may not read
 CREATE ROLE m_extra;            -- whose members and rights change
+CREATE ROLE m_short;            -- dropped and created again
 
 CREATE SCHEMA mx AUTHORIZATION m_owner;
 CREATE SCHEMA hidden AUTHORIZATION m_owner;
@@ -234,6 +236,40 @@ CREATE FUNCTION mx.f_nested() RETURNS jsonb LANGUAGE sql STABLE
 CREATE FUNCTION mx.f_nested_definer() RETURNS jsonb LANGUAGE sql STABLE SECURITY DEFINER
 	AS $$SELECT cachex.fetch('inner_private', 'd', 'SELECT jsonb_agg(a ORDER BY id) FROM mx.rls_on')$$;
 ALTER FUNCTION mx.f_nested_definer() OWNER TO m_alice;
+
+-- ---- caches with a loader, caches of some ----
+
+CREATE FUNCTION mx.load(key text) RETURNS jsonb LANGUAGE plpgsql STABLE
+	AS $$BEGIN RETURN (SELECT jsonb_agg(key || a ORDER BY id) FROM mx.rls_on); END$$;
+CREATE FUNCTION mx.load_plain(key text) RETURNS jsonb LANGUAGE sql STABLE
+	AS $$SELECT jsonb_agg(key || a ORDER BY id) FROM mx.plain$$;
+REVOKE EXECUTE ON FUNCTION mx.load(text), mx.load_plain(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mx.load(text), mx.load_plain(text) TO m_reader, m_alice, m_poor, m_nousage, m_group;
+SELECT cachex.create_cache(format('%s_%s_%s', s, k, f), consistency => k, shared => s = 'shared', loader => format('mx.%s(text)', f)::regprocedure),
+	cachex.grant_cache(format('%s_%s_%s', s, k, f), 'public', 'read'), cachex.grant_cache(format('%s_%s_%s', s, k, f), 'public', 'write')
+FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k, unnest('{load,load_plain}'::text[]) f;
+SELECT cachex.create_cache(format('%s_%s_some', s, k), consistency => k, shared => s = 'shared'),
+	cachex.grant_cache(format('%s_%s_some', s, k), 'm_reader', 'read'), cachex.grant_cache(format('%s_%s_some', s, k), 'm_reader', 'write'),
+	cachex.grant_cache(format('%s_%s_some', s, k), 'm_alice', 'read'), cachex.grant_cache(format('%s_%s_some', s, k), 'm_bob', 'write'),
+	cachex.grant_cache(format('%s_%s_some', s, k), 'm_group', 'read'), cachex.grant_cache(format('%s_%s_some', s, k), 'pg_database_owner', 'read')
+FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k;
+
+-- ---- tables that put their rows ----
+
+CREATE TABLE mx.put_plain (id int PRIMARY KEY, v text, who text DEFAULT current_user, secret text DEFAULT 'secret');
+CREATE TABLE mx.put_rls (LIKE mx.put_plain INCLUDING ALL);
+ALTER TABLE mx.put_rls ENABLE ROW LEVEL SECURITY;
+CREATE POLICY r ON mx.put_rls FOR SELECT USING (who = 'm_owner' AND current_user IN ('m_alice', 'm_writer') OR who = current_user AND who <> 'm_writer');
+CREATE POLICY w ON mx.put_rls FOR INSERT WITH CHECK (true);
+GRANT INSERT ON mx.put_plain, mx.put_rls TO m_writer, m_owner, m_alice, m_columns;
+GRANT SELECT ON mx.put_plain TO m_reader, m_alice;
+GRANT SELECT ON mx.put_rls TO m_reader, m_alice, m_writer, m_bypass;
+GRANT SELECT (id, v) ON mx.put_plain TO m_columns;
+SELECT cachex.watch(t, format('%s_%s', s, k), keys => '{<id>}', action => 'put')
+FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k, unnest('{mx.put_plain,mx.put_rls}'::regclass[]) t;
+ALTER TABLE mx.put_plain OWNER TO m_owner;
+ALTER TABLE mx.put_rls OWNER TO m_owner;
+
 SELECT lo_from_bytea(4711, 'large');
 GRANT SELECT ON LARGE OBJECT 4711 TO m_reader;
 CREATE OPERATOR hidden.<<< (LEFTARG = text, RIGHTARG = text, FUNCTION = text_lt);

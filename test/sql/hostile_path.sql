@@ -171,6 +171,7 @@ INSERT INTO public.statement (sql) SELECT trim(s) FROM unnest(string_to_array($$
 	SELECT scope, key, status FROM cachex.entries('h', 'lis%');
 	SELECT DISTINCT key, status, last_error FROM cachex.jobs ORDER BY key;
 	SELECT entries OPERATOR(pg_catalog.>) 0 FROM cachex.memory();
+	SELECT cachex.new_cache_id() IS NOT NULL;
 	SELECT cachex.purge('h') IS NOT NULL, cachex.reset_stats('h'), cachex.clear('h', 's'), cachex.clear('p');
 	SELECT cachex.unwatch('public.t');
 	SELECT cachex.drop_warmer('h', 'w');

@@ -1,5 +1,6 @@
 
-# max_entries and max_memory hold at every moment, whoever puts.
+# max_entries, max_memory and max_entries_per_scope hold at every moment, whoever
+# puts.
 
 use strict;
 use warnings FATAL => 'all';
@@ -20,12 +21,18 @@ $node->safe_psql('postgres', q{
 		consistency => 'ttl');
 	SELECT cachex.create_cache('one', max_entries => 1, consistency => 'ttl');
 	SELECT cachex.create_cache('none', max_entries => 0, consistency => 'ttl');
+	SELECT cachex.create_cache('scoped', max_entries_per_scope => 20, consistency => 'ttl');
+	SELECT cachex.create_cache('tenants', max_entries_per_scope => 5, max_entries => 200,
+		consistency => 'ttl', ttl => '2 s');
+	SELECT cachex.create_cache('fleeting', consistency => 'ttl');
 	SELECT cachex.create_cache('unlimited', consistency => 'ttl')});
 
 my $pick = join("\n", '\set n random(1, 3000)', '\set size random(1, 4000)',
 	'\set c random(1, 5)', '');
 my $cache = q{(ARRAY['few', 'small', 'both', 'one', 'none'])[:c]};
 my $put = "SELECT cachex.put($cache, 'k' || :n, to_jsonb(repeat('x', :size)));\n";
+my $scoped = q{(ARRAY['scoped', 'tenants', 'fleeting'])[least(:c, 3)]};
+my $scope = "scope => 's' || :n % 50 * :n % 7";
 
 # Staged entries count as well.
 my $run = pgbench_start($node, clients => 8, seconds => $seconds, scripts => [
@@ -37,14 +44,31 @@ my $run = pgbench_start($node, clients => 8, seconds => $seconds, scripts => [
 			  . " 'SELECT repeat(''y'', \$1::int) AS value', ARRAY[(:size)::text])::text);\n" ],
 		[ 1, $pick . "SELECT cachex.incr($cache, 'i' || :n),"
 			  . " cachex.push($cache, 'p' || :n, '1', max_length => 5);\n" ],
+		[ 10, $pick . "SELECT cachex.put($scoped, 'k' || :n, '1', $scope);\n" ],
+		[ 5, $pick . "SELECT cachex.put($scoped, 'k' || :n, to_jsonb(repeat('x', :size)),"
+			  . " scope => 'many' || :n);\n" ],
+		[ 5, $pick . "SELECT cachex.get($scoped, 'k' || :n, $scope);\n" ],
+		[ 2, $pick . "SELECT cachex.fetch($scoped, 'f' || :n, 'SELECT 1', $scope);\n" ],
+		[ 2, $pick . "BEGIN;\nSELECT count(cachex.put($scoped, 's' || i, '1', $scope))"
+			  . " FROM generate_series(:n, :n + 50) i;\nEND;\n" ],
+		[ 1, $pick . "BEGIN;\nSELECT count(cachex.put($scoped, 's' || i, '1', $scope))"
+			  . " FROM generate_series(:n, :n + 50) i;\nROLLBACK;\n" ],
+		[ 1, $pick . "SELECT cachex.clear($scoped, $scope);\n" ],
+		[ 1, $pick . "SELECT cachex.take($scoped, 'k' || :n, $scope),"
+			  . " cachex.invalidate($scoped, 'k' || :n);\n" ],
 		[ 1, $pick . "SELECT cachex.put('unlimited', 'k' || :n, '1');\n" ] ]);
 
 # Samples, as fast as a session can take them; the counters of one row are
 # read together.
 my $session = session($node);
+my $alter = session($node);
 my ($samples, $bad) = (0, '');
 while (pgbench_running($run))
 {
+	# the limit of one cache comes and goes, and with it all that it has
+	my $limit = (3, 10, 'null')[ $samples / 2000 % 3 ];
+	$alter->must(qq{SELECT cachex.alter_cache('fleeting',
+			'{"max_entries_per_scope": $limit}')}) if $samples % 2000 == 0;
 	$bad .= $session->must(q{
 		SELECT cache, entries, bytes, bytes_limit
 		FROM generate_series(1, 200) i, LATERAL
@@ -79,8 +103,22 @@ is(one($node, q{SELECT evicted FROM cachex.stats WHERE cache = 'unlimited'}), '0
 is(one($node, q{SELECT refused_limit > 0 FROM cachex.stats WHERE cache = 'none'}), 't',
 	'a cache of no entries refuses, and counts');
 
+# Scopes: walks over the entries are no picture of one moment, so they are
+# counted when nobody puts.
+is(one($node, q{SELECT cache, scope, count(*) FROM cachex.entries() WHERE scope IS NOT NULL
+		GROUP BY 1, 2 HAVING count(*) > CASE cache WHEN 'scoped' THEN 20 WHEN 'tenants' THEN 5 END}),
+	'', 'no scope has more than its limit');
+is(one($node, q{SELECT max(n) FROM (SELECT count(*) n FROM cachex.entries('scoped')
+		GROUP BY scope) s}), '20', 'which is used in full');
+cmp_ok(one($node, q{SELECT evicted FROM cachex.stats WHERE cache = 'scoped'}), '>', 1000,
+	'they were kept by eviction');
+$node->safe_psql('postgres', q{SELECT cachex.alter_cache('fleeting', '{"max_entries_per_scope": 3}');
+	SELECT count(cachex.put('fleeting', 'k' || i, '1', scope => 's' || i % 10))
+	FROM generate_series(1, 200) i});
+is(one($node, q{SELECT DISTINCT count(*) FROM cachex.entries('fleeting')
+		WHERE status <> 'dead' GROUP BY scope HAVING count(*) > 1}), '3', 'a limit that came and went holds now that it is there');
+
 # A lower limit holds from its commit on.
-my $alter = session($node);
 $alter->must(q{BEGIN; SELECT cachex.alter_cache('few', '{"max_entries": 10}')});
 is(one($node, q{SELECT entries FROM cachex.stats WHERE cache = 'few'}), '100',
 	'a new limit does not hold before its commit');

@@ -36,6 +36,7 @@ $node->safe_psql('postgres', q{
 	SELECT cachex.create_cache('bounded', max_entries => 500,
 		max_memory => '3MB', consistency => 'ttl');
 	SELECT cachex.create_cache('brief', ttl => '300 ms', consistency => 'ttl');
+	SELECT cachex.create_cache('scopes', max_entries_per_scope => 3, consistency => 'ttl');
 	CREATE TABLE prepared (x int)});
 
 # Sizes spread evenly over the powers of ten.
@@ -55,6 +56,10 @@ my @scripts = (
 	[ 10, $pick . "SELECT cachex.put('plain', 'k' || :n, val(:size),"
 		  . " ttl => make_interval(secs => :small / 50.0), scope => 's' || :small,"
 		  . " metadata => '{\"a\": 1}', cost => '5 ms');\n" ],
+	# scopes that come and go, so many that they fill the memory by themselves
+	[ 20, $pick . "SELECT count(cachex.put('scopes', 'k' || :c, '1', scope => 's' || i))"
+		  . " FROM generate_series(:n * 20, :n * 20 + 30) i;\n" ],
+	[ 1, "SELECT cachex.clear('scopes');\n" ],
 	# the largest there are
 	[ 2, $pick . "SELECT cachex.put($cache, 'big' || :small, val(1048576));\n" ],
 	[ 30, $pick . "SELECT length(cachex.get($cache, 'k' || :n)::text),"

@@ -175,6 +175,28 @@ is(one($node, q{SELECT cachex.fetch('e', 't', 'SELECT sum(v) FROM t'),
 	'a second restart: dead entries stay dead, the others live');
 is(counted('e'), '1|1|1', 'one of the two was a hit');
 
+# ---- limits of scopes ----
+
+$node->safe_psql('postgres', q{
+	SELECT cachex.create_cache('tenants', consistency => 'ttl', persist => 'snapshot',
+		max_entries_per_scope => 10);
+	SELECT count(cachex.put('tenants', 'k' || k, to_jsonb(k), scope => 's' || s))
+	FROM generate_series(1, 15) k, generate_series(1, 200) s;
+	-- the one that is read last is worth most, and the last to go
+	SELECT count(cachex.get('tenants', 'k7', scope => 's' || s)) FROM generate_series(1, 200) s});
+my $tenants = q{SELECT n, count(*) FROM (SELECT count(*) n FROM cachex.entries('tenants')
+	WHERE status = 'hit' GROUP BY scope) s GROUP BY n};
+is(one($node, $tenants), '10|200', 'scopes are full');
+restart();
+is(one($node, $tenants), '10|200', 'they are after a restart');
+is_idle_and_consistent($node, 'restored scopes');
+$node->safe_psql('postgres', q{SELECT count(cachex.put('tenants', 'new' || k, '1', scope => 's' || s))
+	FROM generate_series(1, 9) k, generate_series(1, 200) s});
+is(one($node, $tenants), '10|200', 'new entries take the place of restored ones');
+is(one($node, q{SELECT count(cachex.get('tenants', 'k7', scope => 's' || s)) FROM generate_series(1, 200) s}),
+	'200', 'in the order of their worth');
+$node->safe_psql('postgres', q{SELECT cachex.drop_cache('tenants')});
+
 # ---- the setting ----
 
 $node->safe_psql('postgres', q{
@@ -377,7 +399,8 @@ $other->stop;
 # file stays the same file.
 my $small = start_server('small', 'cachex.memory = 8MB', 'fsync = off');
 $small->safe_psql('postgres', q{
-	SELECT cachex.create_cache('c', consistency => 'ttl', persist => 'snapshot');
+	SELECT cachex.create_cache('c', consistency => 'ttl', persist => 'snapshot',
+		max_entries_per_scope => 1000);
 	CREATE TABLE t AS SELECT 1 AS v;
 	SELECT cachex.watch('t');
 	SELECT cachex.create_cache('e', persist => 'snapshot');

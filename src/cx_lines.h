@@ -1,0 +1,76 @@
+/*
+ * cx_lines.h
+ *	  Lines of writers: the transactions that move dependencies which share a
+ *	  line.
+ */
+#ifndef CX_LINES_H
+#define CX_LINES_H
+
+#include "port/atomics.h"
+
+#include "cx_view.h"
+
+/* How a dependency's generation is kept. */
+typedef enum CxDepKind
+{
+	CX_DEP_KEY,					/* generation shared with keys that collide */
+	CX_DEP_GROUP,				/* a tag or a scope: likewise, apart from keys */
+	CX_DEP_CACHE,				/* generation in the registry: exact */
+	CX_DEP_IDENTITY,			/* writers only: they replace the entry */
+	CX_DEP_FILLS,				/* of a cache, moved by patterns.  Hits and a
+								 * fill's first question ask it as
+								 * CX_DEP_GROUP; a fill's last one as this:
+								 * then none may be in doubt */
+	CX_DEP_RELATION				/* a generation for each aspect (cx_rels) */
+} CxDepKind;
+
+typedef struct CxDep
+{
+	uint64		id;
+	CxDepKind	kind;
+	pg_atomic_uint64 *gen;		/* CX_DEP_CACHE only */
+	uint8		aspects;		/* CX_DEP_RELATION: which of them, just one in
+								 * a mark */
+} CxDep;
+
+/* In the mark of a prepared transaction */
+#define CX_XID_PREPARED (UINT64CONST(1) << 63)
+/* and of one whose change takes effect when its locks are released */
+#define CX_XID_LATE		(UINT64CONST(1) << 62)
+#define CX_XID_FLAGS	(CX_XID_PREPARED | CX_XID_LATE)
+
+#define CX_MEMBERS	4			/* of a line */
+
+/*
+ * Writers of the dependencies that share a line.  latest[i] is 0 while
+ * xid[i] is in doubt, later latestCompletedXid at its completion or after.
+ */
+typedef struct CxLine
+{
+	uint64		xid[CX_MEMBERS];	/* 0 = free */
+	uint64		latest[CX_MEMBERS];
+	uint32		hash[CX_MEMBERS];
+	uint32		over_count;		/* plain writers in doubt without a place */
+	uint32		over_late;		/* of these, late ones */
+	uint64		over_min;		/* bounds of their xids */
+	uint64		over_max;
+	uint64		over_prepared;	/* greatest prepared one without a place */
+	uint64		floor_xid;		/* greatest resolved one that lost its place */
+	uint64		floor_latest;
+} CxLine;
+
+StaticAssertDecl(sizeof(CxLine) == 128, "a line of writers is two cache lines");
+
+extern uint32 cx_line_tag(CxDep dep);
+extern bool cx_line_is_of(uint32 hash, CxDep dep);
+extern void cx_line_bump(CxDep dep, uint32 hash);
+extern int	cx_line_make_place(CxLine *line);
+extern void cx_line_remember(CxLine *line, int place, uint64 xid,
+							 uint64 latest, uint32 hash);
+extern uint32 cx_line_settle_seen(CxLine *line, const CxView *view, CxDep dep,
+								  uint64 late);
+extern int	cx_line_prepared(const CxLine *line, uint64 *xids);
+extern uint32 cx_line_settle_over(CxLine *line, CxDep dep, const uint64 *over,
+								  int nover, uint64 latest);
+
+#endif							/* CX_LINES_H */

@@ -1,0 +1,120 @@
+/*
+ * cx_watch_put.c
+ *	  Action "put" of a watch: changed rows become entries.
+ *
+ * An entry of a row must not show anybody more than the table does: it is made
+ * only where its reader may read all of the table, and ends with the table's
+ * definition and privileges.
+ *
+ * Locking: none of cachex's on entry or return.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+
+#include "cx_access.h"
+#include "cx_watch_put.h"
+
+/*
+ * Whether the rows of a later command have been put already: a trigger that
+ * fires before ours can write to the table, and then that command's rows come
+ * here first.
+ */
+bool
+cx_watch_put_is_overtaken(void)
+{
+	static TransactionId xid = InvalidTransactionId;
+	static CommandId last = 0;
+	TransactionId my_xid = GetTopTransactionIdIfAny();
+	CommandId	cid;
+
+	if (!ActiveSnapshotSet())
+		return true;
+	cid = GetActiveSnapshot()->curcid;
+	if (xid == my_xid && cid < last)
+		return true;
+	xid = my_xid;
+	last = cid;
+	return false;
+}
+
+/*
+ * Whether the current role may read whole rows of a table, by itself or
+ * through one of its ancestors.  Else a put would show it more than the table
+ * does.
+ */
+static bool
+may_read(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		Oid			rel = lfirst_oid(lc);
+
+		if (pg_class_aclcheck(rel, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+			check_enable_rls(rel, InvalidOid, true) != RLS_ENABLED)
+			return true;
+	}
+	return false;
+}
+
+/* Whether one of the tables has row security, whomever it is for. */
+static bool
+any_row_security(List *tables)
+{
+	ListCell   *lc;
+
+	foreach(lc, tables)
+	{
+		if (cx_access_row_security(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Returns whether rows of a table are put.  Then put says what the entries
+ * depend on, and whom they are for: in a shared cache, for those who may read
+ * all of the table, or of the topmost one that it is a partition of.
+ */
+bool
+cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid)
+{
+	List	   *tables = list_make1_oid(relid);
+	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
+	ListCell   *lc;
+
+	if (get_rel_relispartition(relid))
+		tables = list_concat(tables, get_partition_ancestors(relid));
+	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS)
+		return false;
+	put->reads.known = true;
+	foreach(lc, tables)
+		put->reads.rel[put->reads.nread++] = lfirst_oid(lc);
+	if (!cache->is_shared)
+		return may_read(tables);
+	put->access = palloc(sizeof(CxAccess));
+	cx_access_begin(put->access, InvalidOid);
+	cx_access_add_table(put->access, llast_oid(tables));
+	return !any_row_security(tables);
+}
+
+/* Puts a row as it is now. */
+void
+cx_watch_put_row(const CxWatchPut *put, const char *cache_name,
+				 StringInfo key, CxScope scope, TupleTableSlot *slot)
+{
+	Jsonb	   *row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
+										slot->tts_tupleDescriptor->tdtypeid);
+
+	cx_put_row(cache_name, key->data, key->len, scope, row, &put->reads,
+			   put->access);
+}
