@@ -33,6 +33,7 @@ SELECT name, kept, CASE shared WHEN 'yes' THEN true WHEN 'no' THEN false END, qu
 ('RLS forced', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_forced'),
 ('RLS by setting', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_setting'),
 ('RLS by setting, function', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_function'),
+('RLS by a setting that may not be there', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_unset'),
 ('RLS to roles', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_to'),
 ('RLS by membership', 'ttl', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_member'),
 ('RLS by table', 'both', 'no', 'SELECT jsonb_agg(a ORDER BY id) AS value FROM mx.rls_friends'),

@@ -48,11 +48,11 @@ DECLARE
 	t text;
 BEGIN
 	FOREACH t IN ARRAY '{mx.columns,mx.rls_on,mx.rls_off,mx.rls_forced,mx.rls_setting,mx.rls_function,
-		mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t}'::text[] LOOP
+		mx.rls_unset,mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t}'::text[] LOOP
 		EXECUTE format('CREATE TABLE %s (LIKE mx.plain)', t);
 	END LOOP;
 	FOREACH t IN ARRAY '{mx.columns,mx.rls_on,mx.rls_off,mx.rls_forced,mx.rls_setting,mx.rls_function,
-		mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t,mx.parts,mx.heir1}'::text[] LOOP
+		mx.rls_unset,mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t,mx.parts,mx.heir1}'::text[] LOOP
 		EXECUTE format('INSERT INTO %s SELECT * FROM mx.plain', t);
 	END LOOP;
 END$$;
@@ -75,6 +75,8 @@ ALTER TABLE mx.rls_setting ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_setting USING (uid = current_setting('app.user_id', true));
 ALTER TABLE mx.rls_function ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_function USING (uid = mx.uid() OR uid = (mx.uid_plpgsql()::int + 1)::text);
+ALTER TABLE mx.rls_unset ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON mx.rls_unset USING (current_setting('app.z', true) IS NULL OR uid = current_setting('app.z', true));
 ALTER TABLE mx.rls_to ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_to TO m_group USING (id < 3);
 CREATE POLICY q ON mx.rls_to TO m_reader, m_alice USING (id > 3);
