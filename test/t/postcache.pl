@@ -313,6 +313,15 @@ cmp_ok(one($node, q{SELECT entries FROM postcache.cache_users WHERE user_id = '1
 	'who creates 3,000 posts has no more');
 is($held->(), $before, 'and others as much as they had');
 is(verdict(1), '', 'his pages are right');
+# more keys than a watch names one by one
+as_user(1, q{INSERT INTO postcache.post (user_id, title, body) SELECT 1, 'bulk', i::text FROM generate_series(1, 11000) AS i});
+is($held->(), $before, 'nor does a bulk operation of 11,000 posts take anything from them');
+counted('misses');
+as_user($_, 'SELECT postcache.list(), postcache.post(' . post($_, 2) . ')') foreach (2 .. $users);
+is(counted('misses'), '0', 'they are answered from what they have');
+is(verdict(1), '', 'and his pages are right');
+as_user(1, q{DELETE FROM postcache.post WHERE title = 'bulk'});
+is(verdict(1), '', 'also when all that is gone again');
 
 # ---- times, environments ----
 
