@@ -73,6 +73,9 @@ look() {
 		perl -MIPC::Run -e 1 2>/dev/null || want libipc-run-perl
 		command -v pg_bsd_indent >/dev/null ||
 			[ -x "$CX_BINDIR/pg_bsd_indent" ] || optional+=(pg-bsd-indent)
+		# a library for t/clock_steps
+		compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null ||
+			optional+=(libfaketime)
 	fi
 	for package in "$@"; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
