@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
 #include "postmaster/autovacuum.h"
@@ -286,10 +287,32 @@ add_mass(void)
 		true);
 }
 
+/* Whether a message is that a temporary schema of this session is new. */
+static bool
+is_own_schema(const SharedInvalCatcacheMsg *message)
+{
+	Oid			schema[2];
+
+	if (message->id != NAMESPACEOID && message->id != NAMESPACENAME)
+		return false;
+	GetTempNamespaceState(&schema[0], &schema[1]);
+	for (int i = 0; i < 2 && OidIsValid(schema[i]); i++)
+	{
+		const char *name = get_namespace_name(schema[i]);
+		Datum		key = message->id == NAMESPACEOID
+		? ObjectIdGetDatum(schema[i]) : CStringGetDatum(name);
+
+		if (name &&
+			message->hashValue == GetSysCacheHashValue1(message->id, key))
+			return true;
+	}
+	return false;
+}
+
 static void
 take_catcache(const SharedInvalCatcacheMsg *message)
 {
-	if (!is_semantic(message->id))
+	if (!is_semantic(message->id) || is_own_schema(message))
 		return;
 	if (OidIsValid(message->dbId))
 		cx_inval_catalogs();

@@ -83,23 +83,22 @@ sub make_victim
 		CREATE FUNCTION victim.load(text) RETURNS text LANGUAGE sql STABLE
 			AS 'SELECT v FROM victim.t WHERE i = 1';
 		SELECT cachex.watch('victim.t');
-		SELECT cachex.create_cache('theirs', consistency => 'ttl', ttl => NULL,
-			options => '{"validate": "\$1 <> ''\\"$secret\\"''"}');
+		SELECT cachex.create_cache('theirs', consistency => 'ttl', ttl => NULL);
 		SELECT cachex.create_cache('exact_of_them', ttl => NULL);
 		SELECT cachex.create_cache('shared_by_them', ttl => NULL, shared => true);
 		SELECT cachex.create_cache('stored', consistency => 'ttl', ttl => NULL, persist => 'table');
 		SELECT cachex.create_cache('readable', consistency => 'ttl', loader => 'victim.load(text)');
 		SELECT cachex.create_cache('writable', consistency => 'ttl',
-			options => '{"validate": "\$1 <> ''\\"$secret\\"'' AND \$1 <> ''0''"}');
-		SELECT cachex.create_cache('$secret', consistency => 'ttl');
+			options => '{"validate": "\$1 <> ''0''"}');
+		SELECT cachex.create_cache('warmed', consistency => 'ttl');
 		SELECT cachex.create_cache('open', consistency => 'ttl', shared => true);
 		SELECT cachex.grant_cache('readable', 'public', 'read');
 		SELECT cachex.grant_cache('writable', 'public', 'write');
 		SELECT cachex.grant_cache('open', 'public', 'read');
-		SELECT cachex.create_warmer('$secret', '$secret', 'SELECT ''$secret'' AS key, 1 AS value');
+		SELECT cachex.create_warmer('warmed', '$secret', 'SELECT ''$secret'' AS key, 1 AS value');
 		SELECT count(cachex.put(c, '$secret' || i, '"$secret"', tags => ARRAY['$secret', 't1'],
 			metadata => '{"a": "$secret"}')) FROM generate_series(1, 20) i,
-			unnest(ARRAY['default', 'queries', 'readable', '$secret']) c;
+			unnest(ARRAY['default', 'queries', 'readable', 'warmed']) c;
 		SELECT count(cachex.put('writable', '$secret' || i, '"x$secret"')) FROM generate_series(1, 20) i;
 		SELECT cachex.put(c, 'k1', '"x$secret"') FROM unnest(ARRAY['default', 'queries', 'readable', 'writable']) c;
 		SELECT cachex.fetch('default', '$secret', 'SELECT \$1 AS value', ARRAY['$secret'])});

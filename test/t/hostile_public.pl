@@ -96,7 +96,7 @@ my @denied = (
 		  "SELECT cachex.revoke_cache('$_', 'public', 'read')",
 		  "SELECT cachex.create_warmer('$_', 'w', 'SELECT ''k'' AS key, 1 AS value')",
 		  "SELECT cachex.drop_warmer('$_', '$secret')", "SELECT cachex.warm('$_')" }
-		  qw(default queries theirs readable writable), $secret),
+		  qw(default queries theirs readable writable warmed)),
 	q{SELECT cachex.purge()},
 	q{SELECT cachex.invalidate_tags('{t1}')},
 	q{SELECT cachex.invalidate_table('victim.t')},
@@ -174,8 +174,8 @@ $hostile->must("SELECT cachex.refresh('default', 'who', query => '$who')");
 until_true($hostile, q{cachex.get('default', 'who') IS NOT NULL});
 is($hostile->must(q{SELECT cachex.get('default', 'who')}), '"hostile"',
 	'a job runs as who has asked for it');
-is(as_role('hostile', "SELECT cachex.fetch('readable', 'who', '$who')") =~ s/\n.*//sr,
-	'"hostile"', 'so does what is fetched from the cache of another');
+like(as_role('hostile', "SELECT cachex.fetch('readable', 'who', '$who')"),
+	qr/^"hostile"/, 'so does what is fetched from the cache of another');
 like(as_role('hostile', q{SELECT cachex.fetch('default', 'x', 'SELECT set_config(''role'', ''victim'', false)')}),
 	qr/42501/, 'a loader cannot become another role');
 like(as_role('hostile', q{SELECT cachex.fetch('readable', 'x')}), qr/42501/,
@@ -189,7 +189,7 @@ like(as_role('hostile', q{SELECT cachex.put('writable', 'x', '0')}), qr/\bf\b|ER
 	# a job and a warmer of another at work, who has errors as well
 	$victim->must(qq{SELECT cachex.refresh('theirs', '$secret', max_attempts => 100,
 		query => 'SELECT pg_sleep(0.2) AS value, 1/0, ''$secret''')});
-	$victim->must("SELECT cachex.warm('$secret')");
+	$victim->must("SELECT cachex.warm('warmed')");
 	my ($out, $err) = ('', '');
 	foreach my $round (1 .. 5)
 	{
@@ -222,7 +222,7 @@ sub nobody_waits
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $longest = 0;
 	foreach my $sql (q{SELECT cachex.get('theirs', 'k1')}, q{SELECT cachex.incr('theirs', 'n')},
-		q{SELECT cachex.incr('default', 'k1')}, q{SELECT cachex.put('default', 'k2', '1', only_if => 'absent')},
+		q{SELECT cachex.incr('default', 'n')}, q{SELECT cachex.put('default', 'k2', '1', only_if => 'absent')},
 		q{SELECT cachex.fetch('default', 'slow', 'SELECT pg_sleep(0)::text || 1')},
 		q{SELECT cachex.fetch('open', 'slow', 'SELECT pg_sleep(0)::text || 1')},
 		q{SELECT cachex.fetch('exact_of_them', 'k1', 'SELECT v FROM victim.t WHERE i = $1::int', ARRAY['1'])},
@@ -247,9 +247,8 @@ $others[0]->must('ROLLBACK');
 
 $others[$_]->send("SELECT cachex.fetch('" . (qw(default queries open readable))[$_]
 	  . "', 'slow', 'SELECT pg_sleep(20)')") foreach 0 .. 3;
-until_true($victim, q{(SELECT count(*) = 4 FROM pg_stat_get_activity(NULL) a
-	WHERE wait_event IS NOT NULL OR true) OR true});
-usleep(200_000);
+$node->poll_query_until('postgres', q{SELECT count(*) = 4 FROM pg_stat_activity
+	WHERE usename = 'hostile' AND wait_event = 'PgSleep'}) or die 'no loader runs';
 nobody_waits('loaders that do not end');
 one($node, q{SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(20)%'
 	AND usename = 'hostile'});
@@ -269,7 +268,7 @@ $others[0]->must(q{BEGIN ISOLATION LEVEL REPEATABLE READ; LOCK cachex.jobs, cach
 	IN ACCESS SHARE MODE; SELECT count(*) FROM cachex.jobs, cachex.caches; SELECT cachex.refresh('default', 'z', query => 'SELECT 1')});
 nobody_waits('locks on views', q{SELECT cachex.create_cache('new')}, q{SELECT cachex.alter_cache('new', '{"ttl": "1 s"}')},
 	q{SELECT cachex.drop_cache('new')}, q{SELECT cachex.refresh('theirs', 'job', wait => true, query => 'SELECT 1')},
-	qq{SELECT cachex.warm('$secret', wait => true)});
+	qq{SELECT cachex.warm('warmed', wait => true)});
 $others[0]->must('ROLLBACK');
 
 # prepared transactions that stay
@@ -307,9 +306,8 @@ is(one($node, q{SELECT count(*) FROM cachex.stats WHERE cache LIKE 'nope%'}), '0
 
 # as many jobs and requests as there can be, which all take their time
 my $sleep = q{SELECT pg_sleep(0.2)::text || 1 AS value};
-$hostile->query("SELECT cachex.refresh('default', 'j' || i, query => '$sleep') FROM generate_series(1, 100) i");
+$hostile->query(join(';', map {; "SELECT cachex.refresh('default', 'j$_', query => '$sleep')" } 1 .. 100));
 like($hostile->error, qr/54000/, 'jobs of a role are limited');
-$hostile->must("SELECT cachex.refresh('default', 'j' || i, query => '$sleep') FROM generate_series(1, 50) i");
 $hostile->must("SELECT count(cachex.fetch('default', 'r' || i, 'SELECT 1 AS value', ttl => '1 us', stale_for => '1 hour'))
 	FROM generate_series(1, 200) i");
 $victim->must(q{SELECT cachex.fetch('theirs', 'stale', 'SELECT now() AS value', ttl => '1 us', stale_for => '1 hour')});
@@ -323,7 +321,7 @@ $others[$_]->send("SET statement_timeout = '20 s'; $ask") foreach 0 .. 1;
 	my $start = time();
 	until_true($victim, qq{cachex.get('theirs', 'j2') = '2'});
 	cmp_ok(time() - $start, '<', 10, 'so does a job');
-	($took) = timed($victim, "SELECT cachex.warm('$secret', wait => true)", 30);
+	($took) = timed($victim, "SELECT cachex.warm('warmed', wait => true)", 30);
 	cmp_ok($took, '<', 10, 'and a warmer');
 	$start = time();
 	my $old = $victim->must(q{SELECT now()});
