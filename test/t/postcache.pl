@@ -223,8 +223,6 @@ mutation('rolled back', $app, qq{BEGIN; SET LOCAL app.user_id = '7'; $insert; DE
 mutation('all to a savepoint rolled back', $app, qq{BEGIN; SET LOCAL app.user_id = '7'; SAVEPOINT s; $insert; ROLLBACK TO s; COMMIT}, '');
 mutation('some of it', $app, qq{BEGIN; SET LOCAL app.user_id = '7'; $insert; SAVEPOINT s;
 	UPDATE postcache.post SET title = 'rolled back'; ROLLBACK TO s; COMMIT}, '7');
-mutation('prepared', $owner, [ q{BEGIN; UPDATE postcache.post SET title = 'prepared' WHERE user_id = 7},
-	q{PREPARE TRANSACTION 'p'}, q{COMMIT PREPARED 'p'} ], '7');
 mutation('cleared by its user', $app, own(q{SELECT cachex.clear('posts', scope => '7')}), '7');
 mutation('TRUNCATE', $owner, [ 'CREATE TABLE postcache.kept AS TABLE postcache.post', 'TRUNCATE postcache.post' ],
 	join ' ', 1 .. $users);
@@ -375,6 +373,12 @@ as_user(13, 'SELECT count(postcache.post(13000000 + i)) FROM generate_series(1, 
 ok($node->poll_query_until('postgres', qq{SELECT expired >= $expired + 40 FROM cachex.stats WHERE cache = 'posts'}),
 	'the sweeper frees what has expired');
 $node->safe_psql('postgres', 'ALTER ROLE postcache_app RESET ALL');
+$_->close foreach ($app, $app2);
+($app, $app2) = (pool(), pool());
+
+# Last: who resolves its marks may end everything once.
+mutation('prepared', $owner, [ q{BEGIN; UPDATE postcache.post SET title = 'prepared' WHERE user_id = 7},
+	q{PREPARE TRANSACTION 'p'}, q{COMMIT PREPARED 'p'} ], '7');
 
 # ---- many at once ----
 
@@ -401,9 +405,9 @@ my $readers = pgbench($node, clients => 6, seconds => $seconds, options => \@use
 	[ 1, $pick . $begin . $judge . "SELECT set_config('app.user_id', :other::text, true);\n$judge" . "COMMIT;\n" ] ]);
 pgbench_wait($_) foreach ($moves, $writers);
 is($_->{err} =~ /(ERROR.*)/ ? $1 : '', '', 'nobody was shown what is not his, or is old') foreach ($readers, $writers, $moves);
-cmp_ok($readers->{transactions}, '>', 300, "$readers->{transactions} times");
-cmp_ok($writers->{transactions}, '>', 300, "beside $writers->{transactions} transactions that wrote");
-cmp_ok($moves->{transactions}, '>', 50, "and $moves->{transactions} that moved posts and renamed users");
+cmp_ok($readers->{transactions}, '>', 100, "$readers->{transactions} times");
+cmp_ok($writers->{transactions}, '>', 100, "beside $writers->{transactions} transactions that wrote");
+cmp_ok($moves->{transactions}, '>', 20, "and $moves->{transactions} that moved posts and renamed users");
 cmp_ok(one($node, 'SELECT max(entries) FROM postcache.cache_users'), '<=', 1000, 'nobody has more than his 1,000 entries');
 
 is_idle_and_consistent($node, 'at the end');
