@@ -5,8 +5,9 @@
  * Requests go first, since readers are served something old meanwhile: before
  * each job, and for a second after the last one, so that a key that is asked
  * for again and again does not start a process each time.  Jobs are run one
- * after the other for a minute at most; then the worker leaves, as it does
- * when somebody asks for a visit, and the next one begins with the warmers.
+ * after the other for a minute at most, or some seconds when somebody asks for
+ * a visit; then the worker leaves, and the next one begins with the warmers.
+ * However fast requests come, there is a job after so many of them.
  *
  * A setting of an application stays in the process that it was ever set in, if
  * only as an empty string.  Such a process is no longer like a new session: it
@@ -35,6 +36,8 @@
 #define LONGEST_MS		10000	/* of lingering, for the sake of other
 								 * databases */
 #define JOBS_MS		60000		/* in one visit */
+#define SERVE_MS	1000		/* of requests, before something else */
+#define ASKED_MS	2000		/* in one visit, when another is asked for */
 #define SOON_MS		1000		/* jobs may be left to do */
 
 #define AT_ONCE		((TimestampTz) 0)
@@ -96,11 +99,15 @@ serve_one(void)
 	return true;
 }
 
-/* Runs the requests that are there. */
+/* Runs the requests that are there, for some time. */
 static void
 serve(MemoryContext context)
 {
-	while (!is_to_leave() && serve_one())
+	TimestampTz start = GetCurrentTimestamp();
+
+	while (!is_to_leave() &&
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), SERVE_MS) &&
+		   serve_one())
 	{
 		last_request = GetCurrentTimestamp();
 		MemoryContextReset(context);
@@ -176,14 +183,16 @@ cx_errands_run(void)
 												  ALLOCSET_DEFAULT_SIZES);
 	TimestampTz start = GetCurrentTimestamp();
 	bool		more = true;
+	bool		asked = false;
 
 	MemoryContextSwitchTo(context);
 	note(cx_jobs_adopt, context);
 	while (more && !is_to_leave() &&
-		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(), JOBS_MS))
+		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   asked ? ASKED_MS : JOBS_MS))
 	{
 		CHECK_FOR_INTERRUPTS();
-		(void) cx_visits_listen();
+		asked = cx_visits_listen();
 		serve(context);
 		more = !is_worn() && run_job();
 		MemoryContextReset(context);
@@ -231,7 +240,9 @@ cx_errands_linger(TimestampTz next)
 		until = Min(Min(until, next), last);
 		if (asked || is_to_leave() || GetCurrentTimestamp() >= until)
 			break;
-		doze(until);
+		CHECK_FOR_INTERRUPTS();
+		if (!cx_requests_waiting(MyDatabaseId))
+			doze(until);
 	} while (true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);

@@ -111,7 +111,7 @@ tell_role(const CxWarmer *w)
 	CxCache    *cache = cx_catalog_get(w->cache, strlen(w->cache));
 	char	   *role = GetUserNameFromId(cache->owner, true);
 
-	if (role)
+	if (role && !cache->is_shared)
 		ereport(NOTICE,
 				(errmsg("warmer \"%s\" fills cache \"%s\" for role \"%s\" only",
 						w->name, w->cache, role),

@@ -347,6 +347,19 @@ read_job(CxJob *job)
 	r->type = JSONBOID;
 }
 
+/* Whose job began last, in any worker; InvalidOid: none did. */
+static Oid
+find_last_role(void)
+{
+	CxBooksArgs none = {0};
+	bool		isnull;
+
+	if (cx_books_run("SELECT role FROM cachex.job WHERE started IS NOT NULL"
+					 " ORDER BY started DESC LIMIT 1", &none) == 0)
+		return InvalidOid;
+	return DatumGetObjectId(cx_books_value(0, 1, &isnull));
+}
+
 /* Notes that the next job of a role beyond another one begins. */
 static uint64
 take_beyond(Oid role)
@@ -380,6 +393,9 @@ cx_jobs_take(CxJob *job)
 
 	begin(&books);
 	admit();
+	/* this worker may be new */
+	if (!OidIsValid(last_role))
+		last_role = find_last_role();
 	n = take_beyond(last_role);
 	if (n == 0)
 		n = take_beyond(InvalidOid);

@@ -110,7 +110,7 @@ judge_expression(Node *node, void *context)
 	if (judgement->share)
 		cx_share_node(node, &judgement->sharing);
 	if (judgement->temporary && cx_names_is_temporary_value(node))
-		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type");
+		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a temporary type, operator or collation");
 	(void) check_functions_in_node(node, judge_function, judgement);
 	if (IsA(node, FuncExpr) &&
 		(((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT ||

@@ -20,8 +20,12 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_ts_config.h"
+#include "catalog/pg_ts_dict.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/catcache.h"
@@ -165,14 +169,115 @@ cx_names_is_temporary_type(Oid type)
 	return result;
 }
 
-/* Whether a value is of a type in a temporary schema. */
+/* Whether the schema that a catalog row names is a temporary one. */
+static bool
+is_in_temporary_schema(int cache, Oid object, AttrNumber column)
+{
+	HeapTuple	tuple;
+	Datum		schema;
+	bool		isnull;
+	bool		result;
+
+	if (object < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	schema = SysCacheGetAttr(cache, tuple, column, &isnull);
+	result = !isnull && isAnyTempNamespace(DatumGetObjectId(schema));
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+is_temporary_operator(Oid operator)
+{
+	return is_in_temporary_schema(OPEROID, operator,
+								  Anum_pg_operator_oprnamespace);
+}
+
+static bool
+is_temporary_collation(Oid collation)
+{
+	return is_in_temporary_schema(COLLOID, collation,
+								  Anum_pg_collation_collnamespace);
+}
+
+/* Whether a constant is the OID of something temporary. */
+static bool
+is_temporary_name(Const *constant)
+{
+	Oid			object;
+
+	if (constant->constisnull)
+		return false;
+	object = DatumGetObjectId(constant->constvalue);
+	switch (constant->consttype)
+	{
+		case REGCLASSOID:
+			return object >= FirstNormalObjectId &&
+				isAnyTempNamespace(get_rel_namespace(object));
+		case REGTYPEOID:
+			return cx_names_is_temporary_type(object);
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+			return object >= FirstNormalObjectId &&
+				isAnyTempNamespace(get_func_namespace(object));
+		case REGOPEROID:
+		case REGOPERATOROID:
+			return is_temporary_operator(object);
+		case REGCOLLATIONOID:
+			return is_temporary_collation(object);
+		case REGCONFIGOID:
+			return is_in_temporary_schema(TSCONFIGOID, object,
+										  Anum_pg_ts_config_cfgnamespace);
+		case REGDICTIONARYOID:
+			return is_in_temporary_schema(TSDICTOID, object,
+										  Anum_pg_ts_dict_dictnamespace);
+		default:
+			return false;
+	}
+}
+
+/* Whether one of the operators of a row comparison is temporary. */
+static bool
+is_temporary_comparison(RowCompareExpr *comparison)
+{
+	ListCell   *lc;
+
+	foreach(lc, comparison->opnos)
+	{
+		if (is_temporary_operator(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether a value is of a type in a temporary schema, or made with an operator
+ * or a collation, or the name of something there.
+ */
 bool
 cx_names_is_temporary_value(Node *node)
 {
 	switch (nodeTag(node))
 	{
-		case T_Var:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+			return is_temporary_operator(((OpExpr *) node)->opno) ||
+				is_temporary_collation(((OpExpr *) node)->inputcollid);
+		case T_ScalarArrayOpExpr:
+			return is_temporary_operator(((ScalarArrayOpExpr *) node)->opno) ||
+				is_temporary_collation(((ScalarArrayOpExpr *) node)->inputcollid);
+		case T_RowCompareExpr:
+			return is_temporary_comparison((RowCompareExpr *) node);
+		case T_CollateExpr:
+			return is_temporary_collation(((CollateExpr *) node)->collOid);
 		case T_Const:
+			return is_temporary_name((Const *) node) ||
+				cx_names_is_temporary_type(exprType(node));
+		case T_Var:
 		case T_Param:
 		case T_FuncExpr:
 		case T_RowExpr:

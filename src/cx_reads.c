@@ -211,6 +211,18 @@ first_schema(void)
 	return name;
 }
 
+/*
+ * What current_setting() returns, NULL when there is no such setting; one that
+ * was set and has been reset is there, and empty.
+ */
+static const char *
+setting_value(const char *name)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	return value == NULL && cx_compat_find_setting(name) != NULL ? "" : value;
+}
+
 /* A hash of the present values of the settings, 0 when there are none. */
 uint64
 cx_reads_hash_settings(const CxReads *reads)
@@ -221,7 +233,7 @@ cx_reads_hash_settings(const CxReads *reads)
 	{
 		const char *name = reads->settings + at;
 		const char *value = strcmp(name, CX_SETTING_SCHEMA) == 0
-		? first_schema() : GetConfigOption(name, true, false);
+		? first_schema() : setting_value(name);
 
 		/* a setting that is not there is not an empty one */
 		hash = hash_combine64(hash, value == NULL ? 1

@@ -233,9 +233,13 @@ is_listed(const char *name)
 static const char *
 placeholder_value(const struct config_generic *setting)
 {
+	const char *value;
+
 	if ((setting->flags & GUC_CUSTOM_PLACEHOLDER) == 0)
 		return NULL;
-	return *((const struct config_string *) setting)->variable;
+	value = *((const struct config_string *) setting)->variable;
+	/* it was reset */
+	return value ? value : "";
 }
 
 /* Appends a setting as cx_settings_apply reads it. */

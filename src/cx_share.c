@@ -23,14 +23,9 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_collation.h"
 #include "catalog/pg_language_d.h"
-#include "catalog/pg_namespace_d.h"
-#include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -48,6 +43,7 @@
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_share.h"
+#include "cx_share_names.h"
 
 /* What is known of a function, with its lists in the memo's memory. */
 typedef struct Answer
@@ -66,17 +62,6 @@ typedef struct Walk
 static HTAB *memo = NULL;
 static MemoryContext memo_context = NULL;
 static bool memo_valid = false;
-
-static void
-add_schema(CxSharing *sharing, Oid schema)
-{
-	if (schema == PG_CATALOG_NAMESPACE || !OidIsValid(schema))
-		return;
-	if (isAnyTempNamespace(schema))
-		sharing->personal = true;
-	else
-		sharing->schemas = list_append_unique_oid(sharing->schemas, schema);
-}
 
 /* ---- bodies ---- */
 
@@ -291,7 +276,7 @@ ask(Walk *walk, Oid function)
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
 		walk->sharing.functions =
 			list_append_unique_oid(walk->sharing.functions, function);
-	add_schema(&walk->sharing, form->pronamespace);
+	cx_share_schema(&walk->sharing, form->pronamespace);
 	if (form->pronargdefaults > 0)
 		walk_column(walk, tuple, Anum_pg_proc_proargdefaults);
 	if (function < FirstNormalObjectId && form->prolang != SQLlanguageId)
@@ -414,50 +399,6 @@ reads_protected_setting(const Node *node)
 		is_protected_setting(TextDatumGetCString(name->constvalue));
 }
 
-/* A constant that was looked up by the name of an object. */
-static void
-share_object(const Const *node, CxSharing *sharing)
-{
-	Oid			object;
-
-	if (node->constisnull)
-		return;
-	switch (node->consttype)
-	{
-		case REGCLASSOID:
-			object = DatumGetObjectId(node->constvalue);
-			add_schema(sharing, get_rel_namespace(object));
-			break;
-		case REGPROCOID:
-		case REGPROCEDUREOID:
-			object = DatumGetObjectId(node->constvalue);
-			add_schema(sharing, get_func_namespace(object));
-			break;
-		case REGTYPEOID:
-		case REGOPEROID:
-		case REGOPERATOROID:
-		case REGCONFIGOID:
-		case REGDICTIONARYOID:
-		case REGCOLLATIONOID:
-			if (DatumGetObjectId(node->constvalue) >= FirstNormalObjectId)
-				sharing->personal = true;
-			break;
-		case REGCLASSARRAYOID:
-		case REGPROCARRAYOID:
-		case REGPROCEDUREARRAYOID:
-		case REGTYPEARRAYOID:
-		case REGOPERARRAYOID:
-		case REGOPERATORARRAYOID:
-		case REGCONFIGARRAYOID:
-		case REGDICTIONARYARRAYOID:
-		case REGCOLLATIONARRAYOID:
-			sharing->personal = true;
-			break;
-		default:
-			break;
-	}
-}
-
 static bool
 share_function_cb(Oid function, void *context)
 {
@@ -469,81 +410,6 @@ share_function_cb(Oid function, void *context)
 	return false;
 }
 
-/* The schema of a type, an operator, a collation that may have been named. */
-static void
-add_schema_of(CxSharing *sharing, int cache, Oid object)
-{
-	HeapTuple	tuple;
-
-	if (object < FirstNormalObjectId)
-		return;
-	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
-	if (!HeapTupleIsValid(tuple))
-		return;
-	add_schema(sharing,
-			   cache == TYPEOID
-			   ? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
-			   : cache == OPEROID
-			   ? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
-			   : ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
-	ReleaseSysCache(tuple);
-}
-
-/* The schemas of what a node names, or may have named. */
-static void
-share_names(Node *node, CxSharing *sharing)
-{
-	ListCell   *lc;
-
-	switch (nodeTag(node))
-	{
-		case T_Const:
-			share_object((const Const *) node, sharing);
-			add_schema_of(sharing, TYPEOID, exprType(node));
-			break;
-		case T_FuncExpr:
-			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
-				add_schema_of(sharing, TYPEOID, exprType(node));
-			break;
-		case T_CoerceViaIO:
-		case T_RelabelType:
-		case T_CoerceToDomain:
-		case T_ArrayCoerceExpr:
-		case T_ConvertRowtypeExpr:
-		case T_RowExpr:
-			add_schema_of(sharing, TYPEOID, exprType(node));
-			break;
-		case T_OpExpr:
-		case T_DistinctExpr:
-		case T_NullIfExpr:
-			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
-			break;
-		case T_ScalarArrayOpExpr:
-			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
-			break;
-		case T_RowCompareExpr:
-			foreach(lc, ((RowCompareExpr *) node)->opnos)
-				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
-			break;
-		case T_CollateExpr:
-			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
-			break;
-		case T_SortGroupClause:
-			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
-			break;
-		case T_RangeTblFunction:
-			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)
-				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
-			break;
-		case T_TableFunc:
-			foreach(lc, ((TableFunc *) node)->coltypes)
-				add_schema_of(sharing, TYPEOID, lfirst_oid(lc));
-			break;
-		default:
-			break;
-	}
-}
-
 /* Adds what a node of an expression means, those below it aside. */
 void
 cx_share_node(Node *node, CxSharing *sharing)
@@ -551,7 +417,7 @@ cx_share_node(Node *node, CxSharing *sharing)
 	if (is_user(node) || reads_protected_setting(node))
 		sharing->personal = true;
 	(void) check_functions_in_node(node, share_function_cb, sharing);
-	share_names(node, sharing);
+	cx_share_names(node, sharing);
 }
 
 /*
@@ -568,7 +434,7 @@ share_tables(Query *query, CxSharing *sharing)
 		const CxCompatPermission *p = lfirst(lc);
 
 		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
-			add_schema(sharing, get_rel_namespace(p->relid));
+			cx_share_schema(sharing, get_rel_namespace(p->relid));
 	}
 }
 

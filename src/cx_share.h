@@ -5,16 +5,7 @@
 #ifndef CX_SHARE_H
 #define CX_SHARE_H
 
-#include "nodes/pg_list.h"
-#include "nodes/nodes.h"
-
-/* What speaks against sharing a result, or has to be checked first. */
-typedef struct CxSharing
-{
-	bool		personal;		/* it may depend on who computes it */
-	List	   *functions;		/* OIDs: EXECUTE is not everybody's */
-	List	   *schemas;		/* OIDs of schemas that names were found in */
-} CxSharing;
+#include "cx_share_names.h"
 
 extern void cx_share_node(Node *node, CxSharing *sharing);
 extern void cx_share_function(Oid function, CxSharing *sharing);

@@ -9,7 +9,8 @@
  * trigger that is dropped, a column that is gone), the cache that the watch
  * names is cleared, or every cache where it names tags of rows and no cache.
  *
- * More than MAX_KEYS keys from one statement become one clear of the cache.
+ * More than MAX_KEYS keys from one statement become one clear of the cache, or
+ * of each scope that rows name from then on.
  *
  * Locking: none of cachex's on entry or return.
  *
@@ -68,8 +69,10 @@ typedef struct Firing
 	bool		may_put;
 	CxWatchPut	put;			/* what entries of rows are made with */
 	bool		fix_settings;
+	bool		by_scope;		/* whole scopes end, not keys */
 	bool		cleared;		/* keys no longer matter */
 	int			nkeys;			/* distinct ones, so far */
+	int			nscopes;		/* that were ended */
 	MemoryContext context;		/* it lives in */
 	ArrayBuildState *refresh;	/* keys that jobs are to be asked for */
 	seen_hash  *seen;
@@ -163,13 +166,16 @@ find_scope(Firing *f, TupleTableSlot *slot, CxScope *scope)
 	return true;
 }
 
-/* Whether more names of a statement count; one too many clears the cache. */
+/* Whether one more key of a statement counts. */
 static bool
-is_within_limit(Firing *f)
+count_key(Firing *f)
 {
 	if (++f->nkeys <= MAX_KEYS)
 		return true;
-	clear_own(f);
+	if (f->spec.scope)
+		f->by_scope = true;
+	else
+		clear_own(f);
 	return false;
 }
 
@@ -186,7 +192,7 @@ stage_key(Firing *f, CxScope scope)
 	id = cx_key_of_key(0, key->data, key->len);
 	if (scope.name)
 		id = cx_key_of_scoped_key(id, cx_key_of_scope(0, scope.name, scope.len));
-	if (!is_new(f, id) || !is_within_limit(f) ||
+	if (!is_new(f, id) || !count_key(f) ||
 		(cache = find_cache(f->spec.cache)) == NULL)
 		return;
 	if (scope.name)
@@ -202,18 +208,18 @@ stage_key(Firing *f, CxScope scope)
 									  false, TEXTOID, f->context);
 }
 
-/* What a watch without keys and tags ends: a scope, or the cache. */
+/* Ends a scope, or where the watch names none the cache. */
 static void
 stage_whole(Firing *f, CxScope scope)
 {
 	CxCache    *cache;
 
-	if (f->spec.scope == NULL)
+	if (f->cleared || (f->spec.scope &&
+					   !is_new(f, cx_key_of_scope(0, scope.name, scope.len))))
+		return;
+	if (f->spec.scope == NULL || ++f->nscopes > MAX_KEYS)
 		clear_own(f);
-	else if (!f->cleared &&
-			 is_new(f, cx_key_of_scope(0, scope.name, scope.len)) &&
-			 is_within_limit(f) &&
-			 (cache = find_cache(f->spec.cache)) != NULL)
+	else if ((cache = find_cache(f->spec.cache)) != NULL)
 		cx_cache_clear_scope(cache, scope.name, scope.len);
 }
 
@@ -248,13 +254,13 @@ stage_row(Firing *f, TupleTableSlot *slot)
 	}
 	if (!find_scope(f, slot, &scope))
 		return;
-	for (int i = 0; i < spec->nkeys && !f->cleared; i++)
+	for (int i = 0; i < spec->nkeys && !f->cleared && !f->by_scope; i++)
 	{
 		if ((slot || !spec->keys[i].has_columns) &&
 			cx_template_render(&spec->keys[i], slot, &f->name))
 			stage_key(f, scope);
 	}
-	if (spec->nkeys == 0 && spec->ntags == 0)
+	if (f->by_scope || (spec->nkeys == 0 && spec->ntags == 0))
 		stage_whole(f, scope);
 }
 

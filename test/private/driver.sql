@@ -255,7 +255,7 @@ BEGIN
 			FOR i IN 1 .. cardinality(ways) LOOP
 				w := ways[i];
 				FOREACH verb IN ARRAY '{get,get_as,lookup,cached}'::text[] LOOP
-					CONTINUE WHEN p_i > 1 AND verb = 'get_as';
+					CONTINUE WHEN p_i > 1 AND verb IN ('get_as', 'cached');
 					got := drv.ask_as(w, verb, cache, key, l.query);
 					cells := cells + 1;
 					-- (get asks for the role's, under whatever settings: the way before)
@@ -288,8 +288,8 @@ BEGIN
 		FOR p_i IN 1 .. coalesce(cardinality(primers), 0) LOOP
 			p := ways[primers[p_i]];
 			FOREACH verb IN ARRAY '{fetch,fetch_as,fetch_many,query,query_as}'::text[] LOOP
-				-- more of the same: for one of those who fill
-				CONTINUE WHEN p_i > 1 AND verb NOT IN ('fetch', 'query');
+				-- more of the same: for one of those who fill, and each loader in caches of one kind
+				CONTINUE WHEN verb NOT IN ('fetch', 'query') AND (p_i > 1 OR l.n % 2 = CASE WHEN cache LIKE '%ttl%' THEN 1 ELSE 0 END);
 				key := format('%s %s %s', l.name, p_i, verb);
 				FOR i IN 0 .. cardinality(ways) LOOP
 					-- who fills is asked again, where others may have replaced it

@@ -48,11 +48,11 @@ DECLARE
 	t text;
 BEGIN
 	FOREACH t IN ARRAY '{mx.columns,mx.rls_on,mx.rls_off,mx.rls_forced,mx.rls_setting,mx.rls_function,
-		mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t}'::text[] LOOP
+		mx.rls_unset,mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t}'::text[] LOOP
 		EXECUTE format('CREATE TABLE %s (LIKE mx.plain)', t);
 	END LOOP;
 	FOREACH t IN ARRAY '{mx.columns,mx.rls_on,mx.rls_off,mx.rls_forced,mx.rls_setting,mx.rls_function,
-		mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t,mx.parts,mx.heir1}'::text[] LOOP
+		mx.rls_unset,mx.rls_to,mx.rls_member,mx.rls_friends,mx.rls_restrict,mx.changing,mx.changing_rls,hidden.t,mx.parts,mx.heir1}'::text[] LOOP
 		EXECUTE format('INSERT INTO %s SELECT * FROM mx.plain', t);
 	END LOOP;
 END$$;
@@ -75,6 +75,8 @@ ALTER TABLE mx.rls_setting ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_setting USING (uid = current_setting('app.user_id', true));
 ALTER TABLE mx.rls_function ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_function USING (uid = mx.uid() OR uid = (mx.uid_plpgsql()::int + 1)::text);
+ALTER TABLE mx.rls_unset ENABLE ROW LEVEL SECURITY;
+CREATE POLICY p ON mx.rls_unset USING (current_setting('app.z', true) IS NULL OR uid = current_setting('app.z', true));
 ALTER TABLE mx.rls_to ENABLE ROW LEVEL SECURITY;
 CREATE POLICY p ON mx.rls_to TO m_group USING (id < 3);
 CREATE POLICY q ON mx.rls_to TO m_reader, m_alice USING (id > 3);
@@ -194,6 +196,21 @@ CREATE CAST (text AS mx.wrapped) WITH FUNCTION mx.f_wrap(text);
 CREATE FUNCTION hidden.f() RETURNS text LANGUAGE sql STABLE AS $$SELECT 'hidden'$$;
 CREATE FUNCTION hidden.f_definer() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER
 	AS $$SELECT string_agg(a, ',' ORDER BY id) FROM hidden.t$$;
+CREATE FUNCTION mx.f_check(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 < 9; END';
+CREATE DOMAIN mx.checked AS int CHECK (mx.f_check(VALUE));
+CREATE DOMAIN mx.not_bobs AS int CHECK (VALUE > 0 AND current_user <> 'm_bob');
+CREATE FUNCTION mx.f_caught() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (SELECT max(a) FROM hidden.t);
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN 'denied';
+END $$;
+CREATE FUNCTION mx.f_asks_first() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	IF has_table_privilege('hidden.t', 'SELECT') THEN
+		RETURN mx.f_sql_definer();
+	END IF;
+END $$;
 CREATE TYPE hidden.kind AS ENUM ('k', 'l');
 CREATE DOMAIN hidden.small AS int CHECK (VALUE < 10);
 CREATE COLLATION hidden.c FROM "C";
@@ -206,7 +223,7 @@ DECLARE
 	f regprocedure;
 BEGIN
 	FOR f IN SELECT oid FROM pg_proc WHERE pronamespace IN ('mx'::regnamespace, 'hidden'::regnamespace)
-		AND proowner = 'm_owner'::regrole AND proname <> ALL ('{uid,uid_plpgsql,sees}') LOOP
+		AND proowner = 'm_owner'::regrole AND proname <> ALL ('{uid,uid_plpgsql,sees,f_caught,f_asks_first}') LOOP
 		EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', f);
 		EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO m_reader, m_reader2, m_group, m_poor, m_nousage, m_bypass, m_alice, m_pool', f);
 	END LOOP;

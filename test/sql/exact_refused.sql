@@ -297,6 +297,20 @@ DROP TABLE pg_temp.names;
 DROP VIEW tmpv;
 DROP TABLE tmp;
 SELECT cx_same('SELECT count(*) FROM t');
+\echo operators, collations and other names of temporary schemas
+CREATE OPERATOR pg_temp.+ (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR pg_temp.= (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int);
+CREATE COLLATION pg_temp.c FROM "C";
+CREATE TEXT SEARCH CONFIGURATION pg_temp.simple (COPY = pg_catalog.simple);
+CREATE TEMP TABLE named (v int);
+SELECT q, why('SELECT ' || q) FROM unnest(ARRAY['5 OPERATOR(pg_temp.+) 3', '5 OPERATOR(pg_temp.=) ANY (ARRAY[1, 5])',
+	'NULLIF(''a'' COLLATE pg_temp.c, ''b'')', '''a'' COLLATE pg_temp.c < ''b''', 'to_tsvector(''pg_temp.simple'', ''a'')::text',
+	'''pg_temp.named''::regclass::oid::bigint', '''pg_temp.+(int,int)''::regoperator::oid::bigint', '5 + 3']) AS q;
+DROP OPERATOR pg_temp.+ (int, int), pg_temp.= (int, int);
+DROP COLLATION pg_temp.c;
+DROP TEXT SEARCH CONFIGURATION pg_temp.simple;
+DROP TABLE named;
+SELECT cx_same('SELECT count(*) FROM t');
 \echo foreign tables, with a handler where there is one
 CREATE FOREIGN DATA WRAPPER regress_exact_fdw;
 CREATE SERVER regress_exact_server FOREIGN DATA WRAPPER regress_exact_fdw;

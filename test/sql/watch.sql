@@ -377,7 +377,7 @@ DROP TRIGGER nothing ON hand;
 CREATE TRIGGER wrong AFTER INSERT ON hand EXECUTE FUNCTION cachex.on_change('w', '{a:<id}');
 INSERT INTO hand VALUES (2);
 DROP TRIGGER wrong ON hand;
-CREATE TRIGGER toomany AFTER INSERT ON hand EXECUTE FUNCTION cachex.on_change('w', '', '', '', '', '');
+CREATE TRIGGER toomany AFTER INSERT ON hand EXECUTE FUNCTION cachex.on_change('w', '', '', '', '', '', '');
 INSERT INTO hand VALUES (2);
 DROP TRIGGER toomany ON hand;
 -- per row; per statement with and without rows to look at

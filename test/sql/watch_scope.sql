@@ -60,6 +60,25 @@ SET ws.owner = 'b';
 SELECT cachex.get('ws', 'row:10');
 SELECT cachex.unwatch('ws');
 
+-- so many keys that they are not named one by one: their scopes end, no others;
+-- and so many scopes that the cache does
+SELECT cachex.watch('ws', 'ws', keys => '{k:<id>,list}', scope => '<owner>');
+SELECT ws_put('a', 'k:1', 'list'), ws_put('b', 'k:20000', 'list', 'other'), ws_put('c', 'list');
+INSERT INTO ws SELECT i, CASE WHEN i < 20000 THEN 'a' ELSE 'b' END FROM generate_series(100, 20000) AS i;
+SELECT ws_there();
+SELECT ws_put('c', 'list'), ws_put('nobody', 'list');
+UPDATE ws SET owner = 'o' || id WHERE id > 100;
+SELECT ws_there();
+SELECT cachex.unwatch('ws');
+TRUNCATE ws;
+-- rows are put all the same
+SELECT cachex.watch('ws', 'ws', keys => '{row:<id>}', action => 'put', scope => '<owner>');
+SELECT ws_put('a', 'list'), ws_put('b', 'list'), ws_put('d', 'list');
+INSERT INTO ws SELECT i, CASE WHEN i > 10300 THEN 'b' ELSE 'a' END FROM generate_series(100, 10302) AS i;
+SELECT count(*) > 150, ws_there() LIKE '%b row:10302, d list' FROM cachex.entries('ws') WHERE scope = 'a' AND status = 'hit';
+SELECT cachex.unwatch('ws');
+TRUNCATE ws;
+
 -- triggers of five arguments stay what they were; a sixth is the scope
 SELECT cachex.watch('ws', 'ws', keys => '{k:<id>}');
 SELECT DISTINCT tgnargs FROM pg_trigger WHERE tgrelid = 'ws'::regclass AND tgnargs > 0;

@@ -118,6 +118,10 @@ is(error_as(8, q{SELECT cachex.clear('posts', scope => '7')}), '42501', 'clear: 
 is(error_as(8, q{SELECT cachex.clear('posts')}), '42501', 'nor everything');
 is(error_as(undef, q{SELECT cachex.clear('posts', scope => '7')}), '55000', 'nor without being somebody');
 is(status(7, 'list'), 'hit', 'all that has changed nothing');
+is(as_user(8, q{SELECT string_agg(DISTINCT scope, ',') FROM cachex.entries('posts')}), '8', 'who lists entries is shown his');
+is($app->must(q{SELECT count(*) FROM cachex.entries()}), '0', 'nobody has none');
+is(as_user(8, q{SELECT cachex.invalidate('posts', 'list')}) . status(7, 'list') . ' ' . status(8, 'list'), 'hit miss',
+	'who invalidates a key does so for himself');
 
 # the transaction's end, RESET and roles
 is(error_as(undef, 'SELECT postcache.list()'), '55000', 'after SET LOCAL of another transaction nobody is anybody');
@@ -208,7 +212,9 @@ mutation('ON CONFLICT', $app, own(q{INSERT INTO postcache.post (id, user_id, tit
 mutation('moved to another user', $owner, 'UPDATE postcache.post SET user_id = 8 WHERE id = ' . post(7, 3), '7 8');
 mutation('moved back', $owner, 'UPDATE postcache.post SET user_id = 7 WHERE id = ' . post(7, 3), '7 8');
 mutation('all of one moved', $owner, 'UPDATE postcache.post SET user_id = 9 WHERE user_id = 7', '7 9');
-mutation('all users\' posts', $owner, q{UPDATE postcache.post SET status = 'published'}, join ' ', 1 .. $users);
+# the seventh has none now
+mutation('all users\' posts', $owner, q{UPDATE postcache.post SET status = 'published'},
+	join ' ', grep { $_ != 7 } 1 .. $users);
 mutation('an author renamed', $app, own(q{UPDATE postcache.account SET name = 'Seven'}), '7');
 mutation('an author deleted', $owner, 'DELETE FROM postcache.account WHERE id = 10', '10');
 mutation('and back', $owner, q{INSERT INTO postcache.account VALUES (10, 'User 10')}, '10');
@@ -222,8 +228,10 @@ mutation('prepared', $owner, [ q{BEGIN; UPDATE postcache.post SET title = 'prepa
 mutation('cleared by its user', $app, own(q{SELECT cachex.clear('posts', scope => '7')}), '7');
 mutation('TRUNCATE', $owner, [ 'CREATE TABLE postcache.kept AS TABLE postcache.post', 'TRUNCATE postcache.post' ],
 	join ' ', 1 .. $users);
-mutation('COPY', $owner, [ q{INSERT INTO postcache.post (id, user_id, title, body, status)
-	SELECT id, user_id, title, body, status FROM postcache.kept} ], join ' ', 1 .. $users);
+# nor has the tenth
+mutation('INSERT from a table', $owner, [ q{INSERT INTO postcache.post (id, user_id, title, body, status)
+	SELECT id, user_id, title, body, status FROM postcache.kept} ],
+	join ' ', grep { $_ != 10 } 1 .. $users);
 
 # a transaction sees its own; others see it from its commit on
 warm();
@@ -305,6 +313,15 @@ cmp_ok(one($node, q{SELECT entries FROM postcache.cache_users WHERE user_id = '1
 	'who creates 3,000 posts has no more');
 is($held->(), $before, 'and others as much as they had');
 is(verdict(1), '', 'his pages are right');
+# more keys than a watch names one by one
+as_user(1, q{INSERT INTO postcache.post (user_id, title, body) SELECT 1, 'bulk', i::text FROM generate_series(1, 11000) AS i});
+is($held->(), $before, 'nor does a bulk operation of 11,000 posts take anything from them');
+counted('misses');
+as_user($_, 'SELECT postcache.list(), postcache.post(' . post($_, 2) . ')') foreach (2 .. $users);
+is(counted('misses'), '0', 'they are answered from what they have');
+is(verdict(1), '', 'and his pages are right');
+as_user(1, q{DELETE FROM postcache.post WHERE title = 'bulk'});
+is(verdict(1), '', 'also when all that is gone again');
 
 # ---- times, environments ----
 

@@ -15,7 +15,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my $begun = time;
-my $node = private_server("cachex.memory = '64MB'");
+my $node = private_server("cachex.memory = '16MB'");
 my ($s, $t) = (session($node), session($node));
 $_->must(q{SET client_min_messages = error; SET app.user_id = ''}) foreach ($s, $t);
 
@@ -399,6 +399,9 @@ scenario(\@sessions, 'SECURITY DEFINER', \@who, '1?', q{1 DO $$BEGIN ASSERT card
 scenario(\@sessions, 'set_config in a function', \@who, q{1 SELECT mx.set_role('m_alice')}, '1?', q{1 SELECT mx.set_role('m_bob')}, '1?', q{1 SELECT mx.set_role('none')}, '1?');
 scenario(\@sessions, 'a pooled connection', \@who, map { ("1 SET ROLE $_->[0]; SET app.user_id = '$_->[1]'", '1?', '1 BEGIN', '1?', '1 COMMIT', '1 DISCARD ALL', '1 SET client_min_messages = error', '1?') }
 	([ 'm_alice', 1 ], [ 'm_bob', 2 ], [ 'm_pool', 1 ], [ 'm_pool', 2 ], [ 'm_pool', '' ]));
+my @unset = ('RLS by a setting that may not be there');
+scenario(\@sessions, 'a setting that is set and reset', \@unset, '1 SET ROLE m_pool', '1?', '2 SET ROLE m_pool', '2?', q{2 SET app.z = '1'}, '2?', '1?',
+	'2 RESET app.z', '2?', '1?', '2?', q{1 SET app.z = ''}, '1?', '2?', '1 RESET ROLE', '2 RESET ROLE');
 scenario(\@sessions, 'prepared statements', \@who, q{1 PREPARE p AS SELECT 1 / (1 - cardinality((drv.here('prepared', '{RLS on,current_user,changing}')).differences))},
 	map { ("1 SET ROLE $_", '1 EXECUTE p', '1?') } qw(m_alice m_bob m_alice m_poor m_reader none));
 is($s->must('SELECT mx.as_bob()'), '["a2"]', 'a function with SET role');
