@@ -205,7 +205,7 @@ read_life(TupleTableSlot *slot, const Prepared *p)
 }
 
 static void
-check_names(const text *key, const text *scope)
+check_names(const text *key, const text *scope, const CxCache *cache)
 {
 	if (key == NULL)
 		ereport(ERROR,
@@ -218,6 +218,13 @@ check_names(const text *key, const text *scope)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("scope must have between 1 and %d bytes",
 						CX_MAX_SCOPE)));
+	/* nobody could ask for it */
+	if (scope == NULL && cache->scoped_by)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("scope must not be null in cache \"%s\"", cache->name),
+				 errhint("The column scope says for which value of \"%s\" a row is.",
+						 cache->scoped_by)));
 }
 
 static CxCache *
@@ -252,7 +259,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	CxNewEntry	entry;
 	CxAsk		ask;
 
-	check_names(key, scope);
+	check_names(key, scope, cache_of(run->warmer));
 	read_value(slot, p, &value);
 	if (p->columns.tags != 0)
 		tags = slot_getattr(slot, p->columns.tags, &no_tags);

@@ -392,6 +392,13 @@ check_cache(const CxWatchSpec *spec)
 						 spec->cache)));
 	if (spec->refresh)
 		cx_owner_require_itself(cache);
+	if (cache->scoped_by && spec->scope == NULL &&
+		(spec->refresh || spec->put))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("values in cache \"%s\" need a scope", spec->cache),
+				 spec->put ? errhint("Name the scope of a row in a template.")
+				 : errhint("Invalidate the keys; the next reader of the scope computes them.")));
 	if (spec->stale && cache->stale_us == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
