@@ -31,6 +31,7 @@
 #include "cx_names.h"
 #include "cx_plan.h"
 #include "cx_reads.h"
+#include "cx_rels.h"
 #include "cx_watched.h"
 
 struct CxCollector
@@ -84,6 +85,16 @@ add_setting(CxCollector *c, const char *name)
 	MemoryContextSwitchTo(old);
 }
 
+/* What it may be told of privileges, and of all that decides about them. */
+static void
+add_privileges(CxCollector *c)
+{
+	MemoryContext old = MemoryContextSwitchTo(c->context);
+
+	c->rels = list_append_unique_oid(c->rels, CX_PRIVILEGES);
+	MemoryContextSwitchTo(old);
+}
+
 static void
 add_relation(CxCollector *c, Oid rel, bool is_read)
 {
@@ -91,6 +102,11 @@ add_relation(CxCollector *c, Oid rel, bool is_read)
 	const char *culprit;
 	CxRefusal	refusal;
 
+	if (rel == CX_PRIVILEGES)
+	{
+		add_privileges(c);
+		return;
+	}
 	if (c->refusal != CX_NOT_REFUSED || list_member_oid(c->rels, rel))
 		return;
 	if (c->exact && is_read)
@@ -148,9 +164,10 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 
 	c->started = lappend(c->started, desc);
 	MemoryContextSwitchTo(old);
-	take_relations(c, desc->plannedstmt);
 	foreach(lc, judgement->settings)
 		add_setting(c, lfirst(lc));
+	if (judgement->privileges)
+		add_privileges(c);
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
@@ -221,6 +238,9 @@ collect_start(QueryDesc *desc, int eflags)
 	cx_judge_plan(desc->plannedstmt, any_shared(), &judgement);
 	if (judgement.user_code && desc->plannedstmt->parallelModeNeeded)
 		forbid_workers(desc);
+	/* who may not read them is told so now, and the loader may go on */
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+		take_relations(c, desc->plannedstmt);
 	if (prev_executor_start)
 		prev_executor_start(desc, eflags);
 	else
@@ -361,6 +381,9 @@ cx_collect_caught(void)
 
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
+		/* another one may not have met with it */
+		if (c->access)
+			c->access->closed = true;
 		if (c->exact && c->refusal == CX_NOT_REFUSED)
 		{
 			c->refusal = CX_UNKNOWN_QUERY;

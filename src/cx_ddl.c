@@ -238,6 +238,43 @@ changes_database(Node *command)
 	}
 }
 
+/*
+ * Whether has_table_privilege() and the like may tell something else after a
+ * command; of roles they depend anyway.
+ */
+static bool
+changes_privileges(Node *command)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(command))
+	{
+		case T_GrantStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
+		case T_AlterOwnerStmt:
+			return true;
+		case T_AlterTableStmt:
+			foreach(lc, castNode(AlterTableStmt, command)->cmds)
+			{
+				switch (castNode(AlterTableCmd, lfirst(lc))->subtype)
+				{
+					case AT_ChangeOwner:
+					case AT_EnableRowSecurity:
+					case AT_DisableRowSecurity:
+					case AT_ForceRowSecurity:
+					case AT_NoForceRowSecurity:
+						return true;
+					default:
+						break;
+				}
+			}
+			return false;
+		default:
+			return false;
+	}
+}
+
 /* Whether a GRANT or REVOKE on tables is about the server's own. */
 static bool
 grants_catalogs(GrantStmt *command)
@@ -345,6 +382,8 @@ definitions_changed(Node *command, int before)
 		cx_inval_cluster();
 	if (changes_callers(command))
 		cx_inval_callers();
+	if (changes_privileges(command))
+		cx_inval_privileges();
 	if (!attaches && !IsA(command, CreateStmt))
 		return;
 	CommandCounterIncrement();

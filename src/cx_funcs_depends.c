@@ -87,7 +87,9 @@ count_entry(HTAB *table, const CxScanned *e)
 	{
 		Oid			rel = cx_scan_relation(e, i);
 
-		count(table, cx_rels_id(MyDatabaseId, rel))->rel = rel;
+		/* which is no table */
+		if (rel != CX_PRIVILEGES)
+			count(table, cx_rels_id(MyDatabaseId, rel))->rel = rel;
 	}
 	for (int i = 0; i < e->entry.ntags; i++)
 	{

@@ -314,12 +314,24 @@ is_our_reader(const FormData_pg_proc *form)
 		getExtensionOfObject(ProcedureRelationId, form->oid) == extension;
 }
 
+/* Those that tell what a role may do with a table, a function ... */
+static bool
+tells_privileges(const char *name)
+{
+	Size		len = strlen(name);
+
+	return strcmp(name, "row_security_active") == 0 ||
+		(strncmp(name, "has_", 4) == 0 && len > 10 &&
+		 strcmp(name + len - 10, "_privilege") == 0);
+}
+
 /* One of the server's own. */
 static void
 ask_core(Walk *walk, const FormData_pg_proc *form)
 {
 	bool		queries;
 
+	walk->use.privileges |= tells_privileges(NameStr(form->proname));
 	if (form->prokind == PROKIND_PROCEDURE)
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 	else if (form->provolatile == PROVOLATILE_VOLATILE)
@@ -447,6 +459,7 @@ report(const Answer *answer, CxFunctionUse *use)
 	ListCell   *cell;
 
 	use->user_code |= answer->use.user_code;
+	use->privileges |= answer->use.privileges;
 	foreach(cell, answer->use.settings)
 		use->settings = add_setting(use->settings, lfirst(cell));
 	if (answer->verdict != CX_FUNCTION_OK)

@@ -20,6 +20,7 @@ typedef struct CxFunctionUse
 {
 	bool		user_code;		/* SQL or PL/pgSQL code may run: its queries
 								 * must not run in parallel workers */
+	bool		privileges;		/* it may ask what somebody may do */
 	List	   *settings;		/* char *, names read by current_setting
 								 * ('constant'); no name twice */
 	Oid			culprit;		/* function to blame for the last verdict

@@ -352,6 +352,14 @@ cx_inval_callers(void)
 	add_mass();
 }
 
+/* Notes a change of what functions tell of privileges. */
+void
+cx_inval_privileges(void)
+{
+	add(MyDatabaseId, CX_PRIVILEGES, InvalidOid, CX_SHAPE, CX_COMMAND_DDL,
+		true);
+}
+
 /* Notes that this transaction may change any definition there is. */
 void
 cx_inval_everything(void)

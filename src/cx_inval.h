@@ -13,6 +13,7 @@ extern void cx_inval_row_type(Oid rel);
 extern void cx_inval_catalogs(void);
 extern void cx_inval_cluster(void);
 extern void cx_inval_callers(void);
+extern void cx_inval_privileges(void);
 extern void cx_inval_everything(void);
 extern void cx_inval_table(Oid rel, CxAspect aspect, char command, bool late);
 extern void cx_inval_gather(void);

@@ -62,6 +62,7 @@ judge_function(Oid function, void *context)
 			break;
 	}
 	judgement->user_code |= use.user_code;
+	judgement->privileges |= use.privileges;
 	judgement->settings = list_concat(judgement->settings, use.settings);
 	return false;
 }

@@ -29,6 +29,7 @@ typedef struct CxJudgement
 	Oid			function;		/* the culprit, or invalid */
 	const char *what;			/* the culprit that is not a function, or NULL */
 	bool		user_code;		/* functions may run queries of their own */
+	bool		privileges;		/* functions may ask what somebody may do */
 	List	   *settings;		/* char *: names that are read */
 	bool		temporary;		/* the session has temporary objects */
 	bool		share;			/* the following is wanted */

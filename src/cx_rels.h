@@ -32,10 +32,13 @@ typedef enum CxAspect
 /*
  * The stand-ins: catalogs are relation 0 of a database, with definitions of
  * functions, types and the like as CX_SHAPE, and more tables than can be told
- * apart as CX_SHAPE_BELOW; roles are relation 0 of database 0.
+ * apart as CX_SHAPE_BELOW; roles are relation 0 of database 0.  What functions
+ * such as has_table_privilege() tell is relation 1 of a database, an OID that
+ * no relation has, for loaders that call one of them.
  */
 #define CX_CATALOGS InvalidOid
 #define CX_CLUSTER InvalidOid
+#define CX_PRIVILEGES ((Oid) 1)
 
 /* What a relation is called among dependencies. */
 static inline uint64
