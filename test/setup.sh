@@ -73,6 +73,7 @@ look() {
 		perl -MIPC::Run -e 1 2>/dev/null || want libipc-run-perl
 		command -v pg_bsd_indent >/dev/null ||
 			[ -x "$CX_BINDIR/pg_bsd_indent" ] || optional+=(pg-bsd-indent)
+		command -v sqlsmith >/dev/null || optional+=(sqlsmith)
 	fi
 	for package in "$@"; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
