@@ -76,6 +76,7 @@ look() {
 		# a library for t/clock_steps
 		compgen -G '/usr/lib*/*/faketime/libfaketime.so.1' >/dev/null ||
 			optional+=(libfaketime)
+		command -v sqlsmith >/dev/null || optional+=(sqlsmith)
 	fi
 	for package in "$@"; do
 		dpkg-query -W -f '${Status}' "$package" 2>/dev/null |
