@@ -68,7 +68,8 @@ CREATE TABLE cachex.stored_entry (
 	cost double precision NOT NULL,
 	tags text[],
 	metadata jsonb,
-	value bytea
+	value bytea,
+	checksum bigint NOT NULL
 );
 CREATE INDEX stored_entry_ident ON cachex.stored_entry (ident);
 COMMENT ON TABLE cachex.stored_entry IS 'entries of caches with persist => ''table''';

@@ -30,7 +30,8 @@ enum
 	E_TAGS,
 	E_METADATA,
 	E_VALUE,
-	E_NCOLS = E_VALUE
+	E_CHECKSUM,
+	E_NCOLS = E_CHECKSUM
 };
 
 /* Columns of cachex.stored_invalidation, in order */

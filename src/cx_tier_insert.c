@@ -48,7 +48,8 @@ write_reads(const CxReads *reads)
 	bytea	   *bytes = palloc(len);
 	char	   *p = VARDATA(bytes);
 
-	stored.settings_hash = reads->settings_hash;
+	if (reads->settings_len > 0)
+		stored.settings_hash = reads->settings_hash;
 	stored.exact = reads->exact;
 	stored.nread = reads->nread;
 	stored.nabove = reads->nabove;
@@ -178,6 +179,7 @@ cx_tier_insert(CxTier *tier, const CxTierNew *new)
 	null[E_VALUE] = entry->isnull;
 	if (!entry->isnull)
 		v[E_VALUE] = bytes_datum(entry->value, entry->value_len);
+	v[E_CHECKSUM] = Int64GetDatum((int64) cx_tier_checksum(entry));
 	insert(tier, tier->entries, &tier->entries_state, v, null);
 }
 

@@ -45,6 +45,7 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type_d.h"
+#include "common/hashfn.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -155,7 +156,7 @@ sees(Datum snapshot, uint64 xid)
 
 /* ---- rows ---- */
 
-/* Returns false for what cannot have been written by the function above. */
+/* Returns false for what cx_tier_insert.c cannot have written. */
 static bool
 read_reads(Datum datum, CxReads *reads)
 {
@@ -169,11 +170,12 @@ read_reads(Datum datum, CxReads *reads)
 		return false;
 	memcpy(&stored, p, sizeof(stored));
 	nrels = (Size) stored.nread + stored.nabove;
-	if (nrels > CX_MAX_RELATIONS || stored.settings_len > CX_MAX_SETTINGS ||
+	if (stored.exact > 1 || nrels > CX_MAX_RELATIONS ||
+		stored.settings_len > CX_MAX_SETTINGS ||
 		len != sizeof(stored) + stored.settings_len + nrels * sizeof(Oid))
 		return false;
 	reads->known = true;
-	reads->exact = stored.exact != 0;
+	reads->exact = stored.exact == 1;
 	reads->nread = stored.nread;
 	reads->nabove = stored.nabove;
 	reads->settings_len = stored.settings_len;
@@ -181,8 +183,8 @@ read_reads(Datum datum, CxReads *reads)
 	memcpy(reads->settings, p + sizeof(stored), stored.settings_len);
 	memcpy(reads->rel, p + sizeof(stored) + stored.settings_len,
 		   nrels * sizeof(Oid));
-	return stored.settings_len == 0 ||
-		reads->settings[stored.settings_len - 1] == '\0';
+	return stored.settings_len == 0 ? stored.settings_hash == 0
+		: reads->settings[stored.settings_len - 1] == '\0';
 }
 
 static bool
@@ -198,6 +200,12 @@ read_deps(Datum datum, CxTierRow *row)
 	row->ndeps = n;
 	memcpy(row->deps, ARR_DATA_PTR(array), n * sizeof(uint64));
 	return true;
+}
+
+static uint64
+hash_part(const void *bytes, Size len, uint64 seed)
+{
+	return hash_bytes_extended(bytes, (int) len, cx_key_mix(seed + len));
 }
 
 /* The texts of tags lie one behind the other, a length byte before each. */
@@ -236,6 +244,36 @@ read_bytes(Datum datum, Size *len)
 
 	*len = VARSIZE(bytes) - VARHDRSZ;
 	return VARDATA(bytes);
+}
+
+/*
+ * A hash of what an entry is decoded by: bytes that have been damaged could
+ * not be told from a value of their type, nor be read safely.
+ */
+uint64
+cx_tier_checksum(const CxNewEntry *entry)
+{
+	uint64		loader = entry->has_loader ? entry->loader : 0;
+	uint64		fixed[] = {entry->type, entry->typhash, loader,
+	entry->isnull, entry->manual, entry->has_loader};
+	uint64		h = hash_part(fixed, sizeof(fixed), 0);
+
+	if (entry->reads && entry->reads->known)
+	{
+		const CxReads *reads = entry->reads;
+
+		h = hash_part(reads->rel,
+					  (reads->nread + reads->nabove) * sizeof(Oid), h);
+		if (reads->settings_len > 0)
+			h = hash_part(reads->settings, reads->settings_len,
+						  h + reads->settings_hash);
+		h = cx_key_mix(h + reads->nread * 2 + reads->exact);
+	}
+	for (int i = 0; i < entry->ntags; i++)
+		h = hash_part(entry->tag[i], entry->tag_len[i], h);
+	if (entry->metadata)
+		h = hash_part(entry->metadata, entry->metadata_len, h);
+	return entry->isnull ? h : hash_part(entry->value, entry->value_len, h);
 }
 
 /*
@@ -296,7 +334,7 @@ cx_tier_read(CxTier *tier, HeapTuple tuple, CxTierRow *row)
 	}
 	if (!null[E_VALUE])
 		entry->value = read_bytes(v[E_VALUE], &entry->value_len);
-	return true;
+	return cx_tier_checksum(entry) == (uint64) DatumGetInt64(v[E_CHECKSUM]);
 }
 
 static bool

@@ -58,6 +58,7 @@ extern bool cx_tier_get(CxTier *tier, Snapshot snapshot, int64 cache,
 						uint64 stable, const CxIdent *ident,
 						bool (*accept) (const CxTierRow *row, void *arg),
 						void *arg, CxTierRow *row);
+extern uint64 cx_tier_checksum(const CxNewEntry *entry);
 extern bool cx_tier_read(CxTier *tier, HeapTuple tuple, CxTierRow *row);
 extern bool cx_tier_is_dead(CxTier *tier, Snapshot snapshot,
 							const CxTierRow *row);
