@@ -20,7 +20,8 @@ use Time::HiRes qw(usleep);
 
 our @EXPORT = qw(until_true new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
-  is_idle_and_consistent never_crashed memory_used wait_for_memory);
+  is_idle_and_consistent never_crashed memory_used wait_for_memory read_file
+  workers);
 
 my $nscripts = 0;
 
@@ -117,6 +118,32 @@ sub pgbench_wait
 sub pgbench
 {
 	return pgbench_wait(pgbench_start(@_));
+}
+
+# ---- processes ----
+
+# The text of a file of the system; '' when it cannot be read.
+sub read_file
+{
+	my ($file) = @_;
+	local $/;
+	open(my $fh, '<', $file) or return '';
+	return scalar <$fh> // '';
+}
+
+# Process ids of our workers of a kind; they are no backends, so from the
+# system.
+sub workers
+{
+	my ($node, $kind) = @_;
+	my $postmaster = (split /\n/, read_file($node->data_dir . '/postmaster.pid'))[0];
+	my @found;
+	for my $dir (glob '/proc/[0-9]*')
+	{
+		next unless read_file("$dir/status") =~ /^PPid:\s+$postmaster$/m;
+		push @found, $dir =~ /(\d+)/ if read_file("$dir/cmdline") =~ /$kind/;
+	}
+	return @found;
 }
 
 # ---- what must hold ----

@@ -2,16 +2,15 @@
 use strict;
 use warnings;
 
-use PostgreSQL::Test::Cluster;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CachexTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $node = PostgreSQL::Test::Cluster->new('sweeper');
-$node->init;
-$node->append_conf('postgresql.conf', "cachex.memory = '16MB'");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION cachex');
+my $node = start_server('sweeper', "cachex.memory = '16MB'");
 
 sub sql { return $node->safe_psql('postgres', $_[0]); }
 
@@ -28,35 +27,12 @@ sub fill
 		ttl => '$ttl') FROM generate_series(1, $n) i");
 }
 
-sub read_file
-{
-	my ($file) = @_;
-	local $/;
-	open(my $fh, '<', $file) or return '';
-	return scalar <$fh> // '';
-}
-
-# Process ids of our workers of a kind; they are no backends, so from the
-# system.
-sub workers
-{
-	my ($kind) = @_;
-	my $postmaster = (split /\n/, read_file($node->data_dir . '/postmaster.pid'))[0];
-	my @found;
-	for my $dir (glob '/proc/[0-9]*')
-	{
-		next unless read_file("$dir/status") =~ /^PPid:\s+$postmaster$/m;
-		push @found, $dir =~ /(\d+)/ if read_file("$dir/cmdline") =~ /$kind/;
-	}
-	return @found;
-}
-
 sub wait_for_worker
 {
 	my ($kind, $not) = @_;
 	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
 	{
-		my ($pid) = workers($kind);
+		my ($pid) = workers($node, $kind);
 		return $pid if $pid && $pid != $not;
 		usleep(100_000);
 	}
@@ -110,7 +86,7 @@ is(sql("SELECT available, entries, puts FROM cachex.stats WHERE cache = 'last'")
 
 SKIP:
 {
-	my ($pid) = workers('cachex sweeper');
+	my ($pid) = workers($node, 'cachex sweeper');
 	skip 'no /proc to look at', 6 unless $pid && wake_ups($pid) >= 0;
 
 	fill('c', 20000, '3 hours');
