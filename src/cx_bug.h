@@ -16,6 +16,8 @@
 #define CX_BUG_UNCHECKED_FILL	6	/* fills are linked unasked */
 #define CX_BUG_OWN_WRITES		7	/* own writes are ignored */
 #define CX_BUG_AFTER_STATEMENT	8	/* triggers fire after statements */
+#define CX_BUG_EQUAL_HASHES		9	/* no bug: what must hold all the same;
+									 * for t/equal_hashes */
 
 #ifdef CX_BUG
 #define CX_BUG_IS(bug) (CX_BUG == (bug))

@@ -21,7 +21,7 @@
 
 #define PARTITIONS	128
 #define ENTRIES_A_BUCKET 7		/* on average, in a full store */
-#define MAX_UNLINKED 8
+#define MAX_UNLINKED 8			/* more have no hash of 48 bits in common */
 
 typedef struct Store
 {

@@ -21,7 +21,7 @@ use Time::HiRes qw(usleep);
 our @EXPORT = qw(until_true new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
   is_idle_and_consistent never_crashed memory_used wait_for_memory read_file
-  workers);
+  workers variant);
 
 my $nscripts = 0;
 
@@ -41,6 +41,31 @@ sub new_server
 	$node->append_conf('postgresql.conf', join("\n",
 		'log_statement = none', 'autovacuum_naptime = 1d', @settings) . "\n");
 	return $node;
+}
+
+# Builds the library once more, as the arguments of make say, and returns the
+# settings of a server that runs it; nothing where a server loads libraries from
+# its own directories only.
+sub variant
+{
+	my @args = @_;
+	my $dir = PostgreSQL::Test::Utils::tempdir;
+	my $top = "$FindBin::RealBin/../..";
+	my $config = $ENV{PG_CONFIG} // 'pg_config';
+	my %path = map { $_ => (run_command([ $config, "--$_" ]))[0] } qw(pkglibdir sharedir version);
+	my ($version) = $path{version} =~ /(\d+)/;
+	my $has_destdir = (run_command([ 'postgres', '--describe-config' ]))[0] =~ /^extension_destdir/m;
+	return unless $version >= 18 || $has_destdir;
+
+	mkdir("$dir/b") or die "mkdir: $!";
+	system_or_bail('cp', '-r', "$top/src", "$top/sql", "$top/Makefile", "$top/cachex.control", "$dir/b");
+	unlink glob("$dir/b/src/*.o");
+	local @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
+	system_or_bail('make', '-s', '-j2', '-C', "$dir/b", "PG_CONFIG=$config", 'with_llvm=no', "DESTDIR=$dir/s", @args, 'install');
+	return $version >= 18
+	  ? ("extension_control_path = '$dir/s$path{sharedir}:\$system'", "dynamic_library_path = '$dir/s$path{pkglibdir}:\$libdir'",
+		"shared_preload_libraries = 'cachex'")
+	  : "extension_destdir = '$dir/s'";
 }
 
 # The extension, and the functions that only tests need.
