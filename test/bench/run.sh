@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures the performance targets P1 to P23, each beside its peer in the
+# Measures the performance targets P1 to P23, and scopes, each beside its peer in the
 # same run, and prints one table; what falls short is shown.
 # usage: test/bench/run.sh
 #   BENCH_ROUNDS=n: rounds of everything (5); figures are their medians
@@ -12,6 +12,8 @@ set -u
 . "$CX_ROOT/test/bench/exact.sh"
 # shellcheck source=fresh.sh
 . "$CX_ROOT/test/bench/fresh.sh"
+# shellcheck source=scopes.sh
+. "$CX_ROOT/test/bench/scopes.sh"
 
 ROUNDS=${BENCH_ROUNDS:-5}
 [[ $ROUNDS =~ ^[1-9][0-9]*$ ]] || cx_die 'BENCH_ROUNDS is a number from 1 on'
@@ -511,7 +513,7 @@ start || exit 1
 : >"$CX_TMP/table"
 : >"$CX_TMP/notes"
 PARTS=${BENCH_PARTS:-library full_memory hits exact long_values client puts
-	backends million expiry flight livepoll}
+	backends million scopes expiry flight livepoll}
 wanted() {
 	[[ " ${PARTS//[$'\n\t']/ } " == *" $1 "* ]]
 }
@@ -520,8 +522,8 @@ cx_server_stop bare
 load >/dev/null || exit 1
 if wanted full_memory; then full_memory; fi
 cx_server_stop full
-for part in hits exact long_values client puts backends million expiry \
-	flight livepoll; do
+for part in hits exact long_values client puts backends million scopes \
+	expiry flight livepoll; do
 	if wanted "$part"; then "$part"; fi
 done
 table
