@@ -271,7 +271,7 @@ COMMENT ON FUNCTION cachex.invalidate_table(regclass) IS 'invalidates every entr
 CREATE FUNCTION cachex.clear(cache text DEFAULT NULL, scope text DEFAULT NULL)
 RETURNS void LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'cachex_clear';
-COMMENT ON FUNCTION cachex.clear(text, text) IS 'invalidates everything in a cache, in a scope of it, or in all caches';
+COMMENT ON FUNCTION cachex.clear(text, text) IS 'invalidates everything in a cache, in a scope of it, or in all caches that the caller owns (all there are, if he owns the database)';
 
 CREATE FUNCTION cachex.purge(cache text DEFAULT NULL)
 RETURNS bigint LANGUAGE C VOLATILE PARALLEL UNSAFE
@@ -577,7 +577,7 @@ CREATE FUNCTION cachex.entries(cache text DEFAULT NULL,
 	pattern text DEFAULT NULL)
 RETURNS SETOF cachex.entry_in_store LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 1000
 AS 'MODULE_PATHNAME', 'cachex_entries';
-COMMENT ON FUNCTION cachex.entries(text, text) IS 'the entries of a cache, or of all, whose keys match a LIKE pattern';
+COMMENT ON FUNCTION cachex.entries(text, text) IS 'the entries that the caller may see of a cache, or of all, whose keys match a LIKE pattern';
 
 CREATE FUNCTION cachex.dependencies_found(
 	OUT kind text, OUT relation regclass, OUT tag text, OUT generation bigint,

@@ -147,6 +147,28 @@ cachex_invalidate_table(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/* Clears each cache of the database that the current role may manage. */
+static void
+clear_all(void)
+{
+	int			n;
+	int			cleared = 0;
+	CxCache   **all = cx_catalog_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (!cx_owner_allows(all[i]))
+			continue;
+		cx_cache_clear(all[i]);
+		cleared++;
+	}
+	if (cleared > 0)
+		ereport(LOG,
+				(errmsg("role \"%s\" clears %d caches of database \"%s\"",
+						GetUserNameFromId(GetUserId(), false), cleared,
+						get_database_name(MyDatabaseId))));
+}
+
 /* clear(cache, scope); without a cache, all that the caller may clear */
 Datum
 cachex_clear(PG_FUNCTION_ARGS)
@@ -155,21 +177,11 @@ cachex_clear(PG_FUNCTION_ARGS)
 	cx_args_writable("cachex.clear()");
 	if (PG_ARGISNULL(0))
 	{
-		int			n;
-		CxCache   **all = cx_catalog_all(&n);
-
 		if (!PG_ARGISNULL(1))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a scope can be cleared in one cache only")));
-		for (int i = 0; i < n; i++)
-		{
-			if (cx_owner_allows(all[i]))
-				cx_cache_clear(all[i]);
-		}
-		ereport(LOG,
-				(errmsg("all caches of database \"%s\" are cleared",
-						get_database_name(MyDatabaseId))));
+		clear_all();
 	}
 	else
 	{
