@@ -163,6 +163,7 @@ take_unit_locked(PageKind kind, uint32 *n)
 	Page	   *page;
 	int			unit;
 
+	Assert(LWLockHeldByMe(arena->lock));
 	*n = arena->lists[kind];
 	if (*n == CX_NONE)
 		*n = take_page_locked(kind);
@@ -181,6 +182,7 @@ give_unit_locked(PageKind kind, uint32 n, int unit)
 {
 	Page	   *page = &arena->pages[n];
 
+	Assert(LWLockHeldByMe(arena->lock));
 	Assert(page->kind == kind && (page->free & (UINT64CONST(1) << unit)) == 0);
 	page->free |= UINT64CONST(1) << unit;
 	if (!page->listed)
@@ -196,6 +198,7 @@ take_segment_locked(Size need)
 	uint32		n;
 	int			unit;
 
+	Assert(LWLockHeldByMe(arena->lock));
 	if (need > CX_PAGE_SIZE / 2)
 	{
 		n = take_page_locked(PAGE_WHOLE);
@@ -215,6 +218,7 @@ take_segments_locked(Size bytes, uint32 *segment)
 	uint32	   *link = segment;
 	uint32		charged = 0;
 
+	Assert(LWLockHeldByMe(arena->lock));
 	while (bytes > 0)
 	{
 		uint32		s = take_segment_locked(bytes);
@@ -233,6 +237,7 @@ take_segments_locked(Size bytes, uint32 *segment)
 static void
 give_segments_locked(uint32 segment)
 {
+	Assert(LWLockHeldByMe(arena->lock));
 	while (segment != CX_NONE)
 	{
 		uint32		first = segment & ~CX_WHOLE_PAGE;
@@ -260,6 +265,7 @@ take_slot_locked(void)
 	uint32		n;
 	int			unit = take_unit_locked(PAGE_SLOTS, &n);
 
+	Assert(LWLockHeldByMe(arena->lock));
 	if (unit < 0)
 		return CX_NONE;
 	arena->used_slots++;
@@ -269,6 +275,7 @@ take_slot_locked(void)
 static void
 give_slot_locked(uint32 slot)
 {
+	Assert(LWLockHeldByMe(arena->lock));
 	arena->used_slots--;
 	give_unit_locked(PAGE_SLOTS, slot / CX_PAGE_SLOTS, slot % CX_PAGE_SLOTS);
 }

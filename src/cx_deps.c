@@ -85,6 +85,10 @@ lock_of(uint64 id)
 	return &deps->locks[id % PARTITIONS].lock;
 }
 
+/* The lock of a line, for assertions. */
+#define LOCK_OF_LINE(line) \
+	(&deps->locks[((line) - deps->lines) / deps->nlines].lock)
+
 static inline CxLine *
 line_of(uint64 id)
 {
@@ -161,6 +165,7 @@ typedef enum Verdict
 static Verdict
 judge_bounds_locked(const CxView *view, const CxLine *line)
 {
+	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
 	if (line->over_late > 0)
 		return REFUSED;
 	if (line->over_count > 0 && line->over_min < view->xmax &&
@@ -183,6 +188,7 @@ judge_bounds_locked(const CxView *view, const CxLine *line)
 static Verdict
 judge_locked(const CxView *view, const CxLine *line, CxDep dep, uint64 *late)
 {
+	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		uint64		xid = line->xid[i];
@@ -391,6 +397,7 @@ cx_deps_mark(CxDep dep, uint64 xid)
 static int
 find_mark_locked(const CxLine *line, CxDep dep, uint64 xid)
 {
+	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] == xid && line->latest[i] == 0 &&
@@ -400,8 +407,9 @@ find_mark_locked(const CxLine *line, CxDep dep, uint64 xid)
 	return -1;
 }
 
+/* Whether a mark of another xid stands in a line, prepared overflows apart. */
 static bool
-others_in_doubt_locked(const CxLine *line, uint64 xid)
+has_others_in_doubt(const CxLine *line, uint64 xid)
 {
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
@@ -415,6 +423,7 @@ others_in_doubt_locked(const CxLine *line, uint64 xid)
 static void
 leave_overflow_locked(CxLine *line, uint64 xid)
 {
+	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
 	Assert(line->over_count > 0);
 	line->over_count--;
 	line->over_late -= (xid & CX_XID_LATE) != 0;
@@ -424,7 +433,7 @@ leave_overflow_locked(CxLine *line, uint64 xid)
 bool
 cx_deps_in_doubt(uint64 id, uint64 but)
 {
-	return others_in_doubt_locked(line_of(id), but) ||
+	return has_others_in_doubt(line_of(id), but) ||
 		line_of(id)->over_prepared != 0;
 }
 
@@ -443,7 +452,7 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
 	cx_line_bump(dep, cx_line_tag(dep));
 	/* later than any other who is still to be resolved: see overtaken */
-	if (others_in_doubt_locked(line, xid))
+	if (has_others_in_doubt(line, xid))
 		latest++;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)

@@ -103,6 +103,7 @@ take_dead_locked(uint32 n, TimestampTz now)
 {
 	const CxSlot *slot = cx_slot(n);
 
+	Assert(LWLockHeldByMe(policy->lock));
 	if (slot->expires > now && !is_cleared(slot))
 		return false;
 	cx_counters_add(slot->cache,
@@ -117,6 +118,7 @@ take_alive_locked(uint32 n)
 {
 	const CxSlot *slot = cx_slot(n);
 
+	Assert(LWLockHeldByMe(policy->lock));
 	cx_counters_add(slot->cache, CX_EVICTED, 1);
 	if (slot->frequency == 1 && slot->hits == 0)
 		cx_counters_add(slot->cache, CX_EVICTED_UNREAD, 1);
@@ -131,6 +133,7 @@ take_alive_locked(uint32 n)
 static uint32
 take_lowest_locked(int cache, TimestampTz now, int *patience)
 {
+	Assert(LWLockHeldByMe(policy->lock));
 	for (;;)
 	{
 		uint32		n = cx_queues_lowest(cache);
@@ -154,6 +157,7 @@ take_cleared_in_scope_locked(uint32 n)
 {
 	const CxSlot *slot = cx_slot(n);
 
+	Assert(LWLockHeldByMe(policy->lock));
 	if ((slot->flags & CX_SLOT_STAGED) != 0 ||
 		slot->gen >= cx_gens_get(CX_GEN_GROUP, cx_entry_link(slot)->id))
 		return false;
@@ -171,6 +175,7 @@ take_from_scope_locked(uint32 oldest, TimestampTz now, int *patience)
 	uint32		least = CX_NONE;
 	uint32		n = oldest;
 
+	Assert(LWLockHeldByMe(policy->lock));
 	for (uint32 i = 0; i < count && candidates > 0; i++)
 	{
 		CxSlot	   *slot = cx_slot(n);
@@ -217,6 +222,7 @@ make_room_locked(int cache, const CxLimits *limits, uint64 entries,
 	CxUsage    *usage = &policy->books[cache].usage;
 	int			patience = CX_BATCH;
 
+	Assert(LWLockHeldByMe(policy->lock));
 	while (!fits(usage, limits, entries, bytes) && usage->entries > 0)
 	{
 		if (victims->n == CX_BATCH)
@@ -233,6 +239,7 @@ make_room_in_scope_locked(uint32 slot, uint64 limit, TimestampTz now,
 {
 	uint32		oldest;
 
+	Assert(LWLockHeldByMe(policy->lock));
 	while ((oldest = cx_scopes_oldest(slot)) != CX_NONE &&
 		   cx_scopes_count(oldest) > limit)
 	{
@@ -252,6 +259,7 @@ make_room_for_locked(uint32 n, const CxLimits *limits, TimestampTz now,
 	CxSlot	   *slot = cx_slot(n);
 	int			patience = CX_BATCH;
 
+	Assert(LWLockHeldByMe(policy->lock));
 	if ((slot->flags & CX_SLOT_IN_SCOPE) &&
 		(!cx_scopes_is_ready() ||
 		 !make_room_in_scope_locked(n, limits->per_scope - 1, now, &patience,
@@ -267,6 +275,7 @@ count_locked(const CxSlot *slot)
 {
 	CxUsage    *usage = &policy->books[slot->cache].usage;
 
+	Assert(LWLockHeldByMe(policy->lock));
 	policy->nused = Max(policy->nused, slot->cache + 1);
 	usage->entries++;
 	usage->bytes += cx_slot_bytes(slot);

@@ -79,6 +79,7 @@ cx_registry_get(int number)
 static int
 find_locked(Oid db, int64 id)
 {
+	Assert(LWLockHeldByMe(registry->lock));
 	for (int i = 0; i < registry->capacity; i++)
 	{
 		CxSharedCache *c = &registry->cache[i];
@@ -120,6 +121,7 @@ cx_registry_set_row(int number, uint64 as_of, uint64 says)
 static int
 take_number_locked(void)
 {
+	Assert(LWLockHeldByMe(registry->lock));
 	for (int i = 0; i < registry->capacity; i++)
 	{
 		if (registry->cache[i].state == CX_CACHE_FREE)
@@ -133,6 +135,7 @@ static void
 occupy_locked(CxSharedCache *c, Oid db, int64 id, const char *name,
 			  TimestampTz now)
 {
+	Assert(LWLockHeldByMe(registry->lock));
 	c->db = db;
 	c->id = id;
 	c->uid = ++registry->last_uid;
@@ -239,6 +242,7 @@ cx_registry_last_role(void)
 static void
 drop_locked(CxSharedCache *c, uint64 gen)
 {
+	Assert(LWLockHeldByMe(registry->lock));
 	c->state = CX_CACHE_DROPPED;
 	c->uid = 0;
 	pg_atomic_write_u64(&c->gen, gen);

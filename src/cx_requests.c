@@ -166,6 +166,7 @@ find_free_locked(TimestampTz now)
 {
 	Slot	   *best = NULL;
 
+	Assert(LWLockHeldByMe(requests->lock));
 	for (int i = 0; i < requests->nslots; i++)
 	{
 		Slot	   *s = &requests->slot[i];
@@ -187,6 +188,7 @@ may_have_another_locked(Oid role, TimestampTz now)
 	int			own = 0;
 	int			nfree = 0;
 
+	Assert(LWLockHeldByMe(requests->lock));
 	for (int i = 0; i < requests->nslots; i++)
 	{
 		Slot	   *s = &requests->slot[i];
@@ -202,6 +204,7 @@ may_have_another_locked(Oid role, TimestampTz now)
 static void
 set_state_locked(Slot *s, SlotState state)
 {
+	Assert(LWLockHeldByMe(requests->lock));
 	s->state = state;
 	s->pid = state == RUNNING ? MyProcPid : 0;
 	s->since = GetCurrentTimestamp();
@@ -239,6 +242,7 @@ is_pending(uint64 id, uint64 *ticket, bool *running)
 static bool
 was_unserved_locked(uint64 id)
 {
+	Assert(LWLockHeldByMe(requests->lock));
 	for (int i = 0; i < requests->nslots; i++)
 	{
 		Slot	   *s = &requests->slot[i];
@@ -488,6 +492,7 @@ next_locked(Oid db, TimestampTz now)
 {
 	Slot	   *next = NULL;
 
+	Assert(LWLockHeldByMe(requests->lock));
 	for (int i = 0; i < requests->nslots; i++)
 	{
 		Slot	   *s = &requests->slot[i];

@@ -138,6 +138,7 @@ due_last_locked(void)
 {
 	Place	   *last = NULL;
 
+	Assert(LWLockHeldByMe(visits->lock));
 	for (int i = 0; i < MAX_DATABASES; i++)
 	{
 		Place	   *p = &visits->place[i];
@@ -179,6 +180,7 @@ take_locked(Oid db)
 static void
 free_if_unused_locked(Place *p)
 {
+	Assert(LWLockHeldByMe(visits->lock));
 	if (p->state == IDLE && p->holds == 0 && p->next_due == NEVER)
 		p->db = InvalidOid;
 }
@@ -189,6 +191,7 @@ end_visit_locked(Place *p)
 {
 	int			pause;
 
+	Assert(LWLockHeldByMe(visits->lock));
 	p->state = IDLE;
 	p->pid = 0;
 	p->latch = NULL;
