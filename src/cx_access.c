@@ -166,7 +166,7 @@ add_view(CxAccess *access, Oid view)
 
 /*
  * The relations of a plan: which of them are checked for the one who runs it,
- * and whether any has row security, be it that it does not apply to him.
+ * and whether any has row security, even if it does not apply to him.
  */
 void
 cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt)

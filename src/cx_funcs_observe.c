@@ -1,6 +1,7 @@
 /*
  * cx_funcs_observe.c
- *	  What the views stats and entries show, and reset_stats.
+ *	  What stats, memory, public_memory and entries return, and
+ *	  reset_stats; the check of the store that tests call.
  *
  * Locking: none on entry or return; a scan of the entries holds one bucket's
  * partition at a time.

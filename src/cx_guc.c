@@ -55,8 +55,8 @@ define_reloadable(void)
 							NULL, &cx_guc_refresh_timeout, 60000, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("cachex.retry_pause",
-							"Pause after the first attempt of a job that failed.",
-							"It is four times as long after each further one, up to an hour.",
+							"Pause after the first attempt of a job that failed, and after a refresh for readers that did.",
+							"For a job it is four times as long after each further attempt, up to an hour.",
 							&cx_guc_retry_pause, 5000, 1, 3600000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("cachex.job_retention",

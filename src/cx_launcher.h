@@ -1,6 +1,7 @@
 /*
  * cx_launcher.h
- *	  The background worker that has the warmers of each database run.
+ *	  The process that starts a worker for each database that is to be
+ *	  visited; what a transaction asks of it for its end.
  */
 #ifndef CX_LAUNCHER_H
 #define CX_LAUNCHER_H

@@ -3,8 +3,9 @@
  *	  Which entries have to go: for lack of memory, by the limits of their
  *	  cache or scope, because they have expired or are cleared.
  *
- * In a full scope the oldest entries are looked at: of the first few that had
- * no hits the one of least worth goes, those that had become the latest.
+ * In a full scope its entries are looked at from the oldest on.  Those that
+ * had hits become its latest; of the first few without hits the one of least
+ * worth goes.
  *
  * Locking: one LWLock for all of it, and for what it is made of (cx_queues.c,
  * cx_scopes.c, cx_wheel.c), never taken by a hit, held for at most CX_BATCH

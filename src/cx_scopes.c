@@ -43,8 +43,8 @@ typedef struct Scopes
 	uint32		max_buckets;
 	uint32		nspare;
 	uint32		spare[2];		/* granules for the next bucket */
-	uint32		directory[FLEXIBLE_ARRAY_MEMBER];	/* of granules with those
-													 * of 16 buckets each */
+	/* granules, each of which lists the granules of BRANCHES buckets */
+	uint32		directory[FLEXIBLE_ARRAY_MEMBER];
 } Scopes;
 
 /* Where a scope is found, or would be. */

@@ -3,7 +3,7 @@
  *	  Watches: the triggers that they consist of, and what these do.
  *
  * A watch is nothing but its triggers, and what it says are their arguments:
- * cache, keys, tags, action, columns; '' is what NULL is to watch().  A
+ * cache, keys, tags, action, columns, scope; '' is what NULL is to watch().  A
  * trigger per statement reads the rows from transition tables, a trigger per
  * row has them at hand.  Where there are no rows to look at (TRUNCATE, a
  * trigger that is dropped, a column that is gone), the cache that the watch
@@ -507,9 +507,9 @@ row_as_it_is(TriggerData *data)
 }
 
 /*
- * on_change('cache', '{keys}', '{tags}', 'action', '{columns}') after a
- * change: of a watch.  on_change() without arguments, before it: exact caches
- * follow the table.
+ * on_change('cache', '{keys}', '{tags}', 'action', '{columns}', 'scope')
+ * after a change: of a watch.  on_change() without arguments, before it: exact
+ * caches follow the table.
  */
 Datum
 cachex_on_change(PG_FUNCTION_ARGS)
