@@ -6,6 +6,8 @@
 #ifndef CX_FETCH_H
 #define CX_FETCH_H
 
+#include "common/hashfn.h"
+
 #include "cx_args.h"
 #include "cx_codec.h"
 #include "cx_counters.h"
@@ -56,6 +58,13 @@ typedef struct CxFetch
 	CxReads		reads;
 	const CxAccess *access;		/* in a shared cache, else NULL */
 } CxFetch;
+
+/* The same for all calls that one run of a loader answers. */
+static inline uint64
+cx_fetch_id(const CxFetch *f)
+{
+	return hash_combine64(f->ask.ident.id, f->loader);
+}
 
 typedef void (*CxFetchRun) (CxFetch *f, void *arg);
 

@@ -9,7 +9,6 @@
 #include "access/xact.h"
 #include "catalog/pg_type_d.h"
 #include "commands/dbcommands.h"
-#include "common/hashfn.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 
@@ -61,7 +60,7 @@ attempts_arg(FunctionCallInfo fcinfo, int n)
 static bool
 await_worker(const CxFetch *f)
 {
-	uint64		id = hash_combine64(f->ask.ident.id, f->loader);
+	uint64		id = cx_fetch_id(f);
 	CxOutcome	outcome = CX_OUTCOME_UNSERVED;
 	bool		too_early = true;
 	CxRefresh	r;
@@ -70,7 +69,7 @@ await_worker(const CxFetch *f)
 	if (IsTransactionBlock() ||
 		TransactionIdIsValid(GetTopTransactionIdIfAny()))
 		return false;
-	cx_requests_of_fetch(f, &r);
+	cx_parcel_of_fetch(f, &r);
 	for (int i = 0; i < 2 && too_early; i++)
 	{
 		uint64		ticket;
@@ -131,6 +130,6 @@ cachex_refresh(PG_FUNCTION_ARGS)
 	if (cx_guc_synchronous && cx_refresh_now(&f))
 		PG_RETURN_NULL();
 	warn_if_not_served();
-	cx_requests_of_fetch(&f, &r);
+	cx_parcel_of_fetch(&f, &r);
 	PG_RETURN_INT64(cx_jobs_add(&r, max_attempts));
 }

@@ -1,12 +1,50 @@
 /*
  * cx_parcel.c
- *	  Packs a refresh, and unpacks it.
+ *	  What a fetch would have refreshed; packs that, and unpacks it.
  *
  * Locking: none.
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+
+#include "cx_fetch.h"
 #include "cx_parcel.h"
+#include "cx_settings.h"
+
+/*
+ * What a fetch that has begun asks for, as the current role and under the
+ * current settings.
+ */
+void
+cx_parcel_of_fetch(const CxFetch *f, CxRefresh *r)
+{
+	const CxIdent *ident = &f->ask.ident;
+	StringInfoData settings;
+
+	memset(r, 0, sizeof(CxRefresh));
+	strlcpy(r->cache, f->cache, NAMEDATALEN);
+	r->key = ident->key;
+	r->key_len = ident->key_len;
+	r->scope = ident->has_scope ? ident->scope : NULL;
+	r->scope_len = ident->has_scope ? ident->scope_len : 0;
+	r->role = GetUserId();
+	r->type = f->type;
+	if (f->function == NULL)
+	{
+		r->query = f->query;
+		r->query_len = f->query_len;
+		r->params = f->params;
+	}
+	r->tags = f->tags;
+	r->life = f->life;
+	r->loader = f->loader;
+	initStringInfo(&settings);
+	cx_settings_write(&settings);
+	r->settings = settings.data;
+	r->settings_len = settings.len;
+}
 
 /* Appends some bytes, aligned; false: they do not fit. */
 static bool

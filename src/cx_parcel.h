@@ -8,6 +8,8 @@
 
 #include "cx_args.h"
 
+struct CxFetch;
+
 /*
  * A loader to be run in the background.  Pointers are the caller's; lengths
  * are in bytes, and strings with a length are not terminated.
@@ -50,6 +52,7 @@ typedef union CxParcel
 	int64		align;
 } CxParcel;
 
+extern void cx_parcel_of_fetch(const struct CxFetch *f, CxRefresh *r);
 extern Size cx_parcel_pack(CxParcel *parcel, const CxRefresh *r);
 extern void cx_parcel_unpack(const CxParcel *parcel, CxRefresh *r);
 

@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include "commands/dbcommands.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/condition_variable.h"
 #include "storage/ipc.h"
@@ -26,12 +25,10 @@
 #include "utils/wait_event.h"
 
 #include "cx_compat.h"
-#include "cx_fetch.h"
 #include "cx_guc.h"
 #include "cx_launcher.h"
 #include "cx_parcel.h"
 #include "cx_requests.h"
-#include "cx_settings.h"
 #include "cx_visits.h"
 
 #define BUDGET_PER_SLOT (256 * 1024)
@@ -221,6 +218,7 @@ end_locked(Slot *s, const char *message)
 
 /* ---- sessions ---- */
 
+/* Whether there is such a request; *ticket and *running are its. */
 static bool
 is_pending(uint64 id, uint64 *ticket, bool *running)
 {
@@ -330,6 +328,19 @@ take_back(uint64 ticket)
 }
 
 /*
+ * Whether a request need not be put: there is such a one, or it failed so
+ * lately that it would fail again.
+ */
+bool
+cx_requests_is_needless(uint64 id)
+{
+	uint64		ticket;
+	bool		running;
+
+	return is_pending(id, &ticket, &running) || has_failed_lately(id);
+}
+
+/*
  * Has a worker run a loader soon: ticket is what to wait for, and running
  * whether one has begun before this call.  Waits for nothing; may raise what
  * reading the catalogs does.
@@ -354,55 +365,6 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 		take_back(*ticket))
 		return CX_REQUEST_REFUSED;
 	return result;
-}
-
-/*
- * What a fetch that has begun asks for, as the current role and under the
- * current settings.
- */
-void
-cx_requests_of_fetch(const CxFetch *f, CxRefresh *r)
-{
-	const CxIdent *ident = &f->ask.ident;
-	StringInfoData settings;
-
-	memset(r, 0, sizeof(CxRefresh));
-	strlcpy(r->cache, f->cache, NAMEDATALEN);
-	r->key = ident->key;
-	r->key_len = ident->key_len;
-	r->scope = ident->has_scope ? ident->scope : NULL;
-	r->scope_len = ident->has_scope ? ident->scope_len : 0;
-	r->role = GetUserId();
-	r->type = f->type;
-	if (f->function == NULL)
-	{
-		r->query = f->query;
-		r->query_len = f->query_len;
-		r->params = f->params;
-	}
-	r->tags = f->tags;
-	r->life = f->life;
-	r->loader = f->loader;
-	initStringInfo(&settings);
-	cx_settings_write(&settings);
-	r->settings = settings.data;
-	r->settings_len = settings.len;
-}
-
-/* Has a worker do what a fetch that has begun would, unless it just failed. */
-CxRequested
-cx_refresh_ask(const CxFetch *f)
-{
-	uint64		id = hash_combine64(f->ask.ident.id, f->loader);
-	uint64		ticket;
-	bool		running;
-	CxRefresh	r;
-
-	/* most ask for what has been asked for */
-	if (is_pending(id, &ticket, &running) || has_failed_lately(id))
-		return CX_REQUEST_PENDING;
-	cx_requests_of_fetch(f, &r);
-	return cx_requests_put_awaited(id, &r, &ticket, &running);
 }
 
 /* How a request stands; false: not ended yet, at most until *ends. */

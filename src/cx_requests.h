@@ -7,8 +7,6 @@
 
 #include "cx_parcel.h"
 
-struct CxFetch;
-
 typedef enum CxRequested
 {
 	CX_REQUEST_QUEUED,
@@ -28,8 +26,7 @@ extern Size cx_requests_size(Size budget);
 extern void cx_requests_init(void *memory, Size budget);
 
 /* For sessions */
-extern void cx_requests_of_fetch(const struct CxFetch *f, CxRefresh *r);
-extern CxRequested cx_refresh_ask(const struct CxFetch *f);
+extern bool cx_requests_is_needless(uint64 id);
 extern CxRequested cx_requests_put_awaited(uint64 id, const CxRefresh *r,
 										   uint64 *ticket, bool *running);
 extern CxOutcome cx_requests_await(uint64 ticket, char **message);

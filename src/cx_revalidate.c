@@ -30,6 +30,22 @@ typedef struct Refresh
 	void	   *arg;
 } Refresh;
 
+/* Has a worker do what a fetch that has begun would, unless it just failed. */
+static CxRequested
+ask_worker(const CxFetch *f)
+{
+	uint64		id = cx_fetch_id(f);
+	uint64		ticket;
+	bool		running;
+	CxRefresh	r;
+
+	/* most ask for what has been asked for */
+	if (cx_requests_is_needless(id))
+		return CX_REQUEST_PENDING;
+	cx_parcel_of_fetch(f, &r);
+	return cx_requests_put_awaited(id, &r, &ticket, &running);
+}
+
 /* Whether a worker does it, now or soon. */
 static bool
 is_delegated(CxFetch *f)
@@ -39,7 +55,7 @@ is_delegated(CxFetch *f)
 	/* what this session has set by name the worker would not have */
 	if (f->other_settings || cx_guc_synchronous)
 		return false;
-	requested = cx_refresh_ask(f);
+	requested = ask_worker(f);
 	if (requested == CX_REQUEST_QUEUED)
 		cx_counters_add(f->ask.cache->number, CX_REFRESHES, 1);
 	return requested != CX_REQUEST_REFUSED;
