@@ -29,7 +29,6 @@
 #include "cx_bug.h"
 #include "cx_cache.h"
 #include "cx_counters.h"
-#include "cx_like.h"
 #include "cx_make.h"
 #include "cx_names.h"
 #include "cx_reads.h"
@@ -81,129 +80,26 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 
 /* ---- dependencies ---- */
 
-/*
- * Whether every dependency of an entry admits the caller's snapshot; the
- * writers of the identity itself are asked in cx_store.
- */
-static bool
-all_admit(const CxAsk *ask, int ntags, const uint64 *tag_id,
-		  const CxReads *reads)
+/* Whether all that an entry depends on admits the caller's snapshot. */
+static inline bool
+is_admitted(const CxAsk *ask, const CxHit *hit)
 {
-	const CxIdent *ident = &ask->ident;
-	const CxCache *cache = ask->cache;
-	CxDep		dep = {cx_key_of_cache(cache->deps), CX_DEP_CACHE,
-	&cache->shared->gen};
-
-	if (!cx_deps_admits(&ask->view, dep))
-		return false;
-	dep.gen = NULL;
-	dep.kind = CX_DEP_KEY;
-	dep.id = ident->key_id;
-	if (!cx_deps_admits(&ask->view, dep))
-		return false;
-	dep.id = ident->scoped_key_id;
-	if (ident->has_scope && !cx_deps_admits(&ask->view, dep))
-		return false;
-	dep.kind = CX_DEP_GROUP;
-	dep.id = ident->scope_id;
-	if (ident->has_scope && !cx_deps_admits(&ask->view, dep))
-		return false;
-	for (int i = 0; i < ntags; i++)
-	{
-		dep.id = tag_id[i];
-		if (!cx_deps_admits(&ask->view, dep))
-			return false;
-	}
-
-	/*
-	 * A pattern names keys that were not there as well.  Asked as a group, so
-	 * that one in doubt and unseen is no objection.
-	 */
-	dep.id = cx_key_of_fills(cache->deps);
-	return cx_deps_admits(&ask->view, dep) &&
-		(reads == NULL || cx_reads_admit(&ask->view, reads));
+	return cx_current_admits(ask, hit->entry.ntags, hit->tag_id, &hit->reads);
 }
 
-/*
- * Whether a dependency has moved since a generation was drawn; reads may be
- * NULL.
- */
-bool
-cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
-					 const uint64 *tag_id, const CxReads *reads)
+/* Whether any of it has moved since a generation was drawn. */
+static inline bool
+has_moved_since(const CxAsk *ask, uint64 gen, const CxHit *hit)
 {
-	const CxIdent *ident = &ask->ident;
-
-	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
-		cx_gens_floor(ident->key_id) > gen ||
-		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
-		return true;
-	if (ident->has_scope &&
-		(cx_gens_get(CX_GEN_KEY, ident->scoped_key_id) > gen ||
-		 cx_gens_get(CX_GEN_GROUP, ident->scope_id) > gen))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_gens_get(CX_GEN_GROUP, tag_id[i]) > gen)
-			return true;
-	}
-	return reads != NULL && cx_reads_moved_since(reads, gen);
+	return cx_current_moved_since(ask, gen, hit->entry.ntags, hit->tag_id,
+								  &hit->reads);
 }
 
-/*
- * Whether keys of the cache were invalidated by pattern since then; of before
- * a restart that is not known.
- */
-bool
-cx_cache_patterns_since(const CxAsk *ask, uint64 gen)
+/* Whether this transaction has invalidated any of it. */
+static inline bool
+has_own_moved(const CxAsk *ask, const CxHit *hit)
 {
-	return gen < cx_gens_known_from() || cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
-}
-
-/* Whether a pattern of this transaction's after operation n matches the key. */
-static bool
-own_pattern_after(const CxAsk *ask, uint32 n)
-{
-	const CxIdent *ident = &ask->ident;
-	uint32		like = cx_pending_last(cx_key_of_fills(ask->cache->deps));
-
-	while (like != CX_OP_NONE && (n == CX_OP_NONE || like > n))
-	{
-		CxOp	   *op = cx_pending_get(like);
-
-		if (cx_like_match(ident->key, ident->key_len, op->u.like.pattern,
-						  strlen(op->u.like.pattern)))
-			return true;
-		like = op->before;
-	}
-	return false;
-}
-
-/* Whether this transaction has invalidated a dependency after operation n. */
-static bool
-own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *tag_id)
-{
-	const CxIdent *ident = &ask->ident;
-
-	if (cx_pending_later(cx_key_of_cache(ask->cache->deps), n) ||
-		cx_pending_later(ident->key_id, n) || own_pattern_after(ask, n))
-		return true;
-	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||
-							 cx_pending_later(ident->scope_id, n)))
-		return true;
-	for (int i = 0; i < ntags; i++)
-	{
-		if (cx_pending_later(tag_id[i], n))
-			return true;
-	}
-	return false;
-}
-
-/* Whether this transaction has invalidated what is read from elsewhere. */
-bool
-cx_cache_own_moved(const CxAsk *ask, int ntags, const uint64 *tag_id)
-{
-	return cx_pending_any && own_moved_after(ask, CX_OP_NONE, ntags, tag_id);
+	return cx_current_own_moved(ask, hit->entry.ntags, hit->tag_id);
 }
 
 /* ---- look-up ---- */
@@ -240,9 +136,7 @@ serve(const CxAsk *ask, CxHit *hit, CxStatus status)
 static bool
 others_moved(const CxAsk *ask, uint64 gen, const CxHit *hit)
 {
-	return !all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads) ||
-		cx_cache_moved_since(ask, gen, hit->entry.ntags, hit->tag_id,
-							 &hit->reads);
+	return !is_admitted(ask, hit) || has_moved_since(ask, gen, hit);
 }
 
 /* What the transaction itself has staged under this identity. */
@@ -259,7 +153,7 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 	if (has_expired(ask, hit->expires) ||
 		cx_reads_own(&hit->reads) ||
 		cx_reads_moved_since(&hit->reads, hit->gen) ||
-		own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
+		cx_current_own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
 		(op->u.write.loaded && others_moved(ask, op->u.write.check_gen, hit)))
 	{
 		cx_store_release(hit);
@@ -389,16 +283,12 @@ may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
 		cx_gens_floor(ask->ident.key_id) > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
-		(cx_pending_any &&
-		 own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
+		has_own_moved(ask, hit))
 		return false;
-	admitted = hit->admitted &&
-		all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads);
+	admitted = hit->admitted && is_admitted(ask, hit);
 	if (!admitted && IsolationUsesXactSnapshot())
 		return false;
-	if (!admitted ||
-		cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id,
-							 &hit->reads))
+	if (!admitted || has_moved_since(ask, hit->gen, hit))
 		end = Min(end, hit->entry.created +
 				  (int64) hit->entry.seen_ms * 1000);
 	ask->now = GetCurrentTimestamp();
@@ -447,13 +337,8 @@ cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit)
 		quiet = false;
 	fresh_reads = may_serve_reads(ask, hit);
 	if (fresh_reads && !has_expired(ask, hit->expires) &&
-		(quiet ||
-		 (hit->admitted &&
-		  all_admit(ask, hit->entry.ntags, hit->tag_id, &hit->reads))) &&
-		!cx_cache_moved_since(ask, hit->gen, hit->entry.ntags, hit->tag_id,
-							  &hit->reads) &&
-		!(cx_pending_any &&
-		  own_moved_after(ask, CX_OP_NONE, hit->entry.ntags, hit->tag_id)))
+		(quiet || (hit->admitted && is_admitted(ask, hit))) &&
+		!has_moved_since(ask, hit->gen, hit) && !has_own_moved(ask, hit))
 	{
 		note_fresh(ask, hit, quiet);
 		hit->stale_until = likely(!hit->entry.has_stale) ? hit->expires
@@ -523,8 +408,8 @@ cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
 		return CX_REFUSED_WRITES;
 	if (CX_BUG_IS(CX_BUG_UNCHECKED_FILL))
 		return CX_NCOUNTERS;
-	if (!all_admit(ask, entry->ntags, entry->tag_id, reads) ||
-		cx_cache_moved_since(ask, gen, entry->ntags, entry->tag_id, reads))
+	if (!cx_current_admits(ask, entry->ntags, entry->tag_id, reads) ||
+		cx_current_moved_since(ask, gen, entry->ntags, entry->tag_id, reads))
 		return CX_REFUSED_DOUBT;
 	return CX_NCOUNTERS;
 }

@@ -5,9 +5,8 @@
 #ifndef CX_CACHE_H
 #define CX_CACHE_H
 
-#include "cx_catalog.h"
 #include "cx_counters.h"
-#include "cx_pending.h"
+#include "cx_current.h"
 #include "cx_store.h"
 
 typedef enum CxStatus
@@ -18,21 +17,6 @@ typedef enum CxStatus
 	CX_STALE,					/* there, not fresh, and the caller allows it */
 	CX_DEAD						/* something is there that may not be served */
 } CxStatus;
-
-/* A caller's question: who it is and what it sees. */
-typedef struct CxAsk
-{
-	CxCache    *cache;
-	CxIdent		ident;
-	CxView		view;
-	uint8		may;			/* CX_MAY_...: what the caller may do */
-	bool		usable;			/* false: neither read nor fill */
-	bool		background;		/* for a table: settings are compared later */
-	TimestampTz now;
-	int64		stale_us;		/* how stale a value may be: 0 = fresh only */
-} CxAsk;
-
-#define CX_STALE_AS_DEFINED (-1)	/* as the cache, or the loader's row, says */
 
 /* Whether a look-up has found what the caller gets. */
 static inline bool
@@ -68,11 +52,6 @@ extern CxStatus cx_cache_lookup(CxAsk *ask, bool whole, CxHit *hit);
 extern bool cx_cache_serves_exact(void);
 extern int64 cx_cache_may_be_stale(const CxAsk *ask, uint32 stale_ms,
 								   bool by_row);
-extern bool cx_cache_moved_since(const CxAsk *ask, uint64 gen, int ntags,
-								 const uint64 *tag_id, const CxReads *reads);
-extern bool cx_cache_own_moved(const CxAsk *ask, int ntags,
-							   const uint64 *tag_id);
-extern bool cx_cache_patterns_since(const CxAsk *ask, uint64 gen);
 extern uint64 cx_cache_absent_version(void);
 extern uint64 cx_cache_begin_fill(bool exact);
 extern CxCounter cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry,

@@ -197,9 +197,9 @@ version_matches(const Change *c, int64 version, const CxNewEntry *entry)
 	if (is_there(c))
 		return c->hit.gen == (uint64) version;
 	return version > 0 && c->base.gen != CX_BASE_ANY &&
-		!cx_cache_patterns_since(&c->ask, (uint64) version) &&
-		!cx_cache_moved_since(&c->ask, (uint64) version, entry->ntags,
-							  entry->tag_id, NULL);
+		!cx_current_patterns_since(&c->ask, (uint64) version) &&
+		!cx_current_moved_since(&c->ask, (uint64) version, entry->ntags,
+								entry->tag_id, NULL);
 }
 
 /*

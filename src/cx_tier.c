@@ -124,7 +124,7 @@ find_stored(const Wanted *w, CxTierRow *row)
 	if (!found)
 		return false;
 	hash_tags(&row->entry);
-	return !cx_cache_own_moved(ask, row->entry.ntags, row->entry.tag_id);
+	return !cx_current_own_moved(ask, row->entry.ntags, row->entry.tag_id);
 }
 
 /*

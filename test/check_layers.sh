@@ -21,7 +21,7 @@ cx_entry cx_wheel cx_queues cx_bucket cx_pending cx_loader cx_inval
 cx_scopes
 cx_policy cx_reads cx_candidates cx_sound
 cx_store cx_catalog
-cx_trigger cx_overtake cx_make cx_scan cx_check cx_functions cx_validate cx_warmth cx_tier_table cx_owner cx_grants
+cx_trigger cx_overtake cx_make cx_current cx_scan cx_check cx_functions cx_validate cx_warmth cx_tier_table cx_owner cx_grants
 cx_share cx_sight
 cx_access
 cx_cache cx_judge cx_snapshot_save cx_tier_insert
