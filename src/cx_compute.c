@@ -7,10 +7,9 @@
  */
 #include "postgres.h"
 
-#include "utils/builtins.h"
-
 #include "cx_compute.h"
 #include "cx_guc.h"
+#include "cx_refusals.h"
 #include "cx_rowset.h"
 #include "cx_run.h"
 
@@ -63,21 +62,6 @@ run_rows(CxFetch *f, void *arg)
 	loaded->rows = cx_run_rows(f->query, f->params, &loaded->cost_us);
 }
 
-/* Says once in a session why rows are not kept. */
-static void
-announce(const CxFetch *f, Oid type)
-{
-	static bool said = false;
-
-	if (said)
-		return;
-	said = true;
-	ereport(NOTICE,
-			(errmsg("result is not kept in cache \"%s\"", f->cache),
-			 errdetail("It has a column of type %s.", format_type_be(type)),
-			 errhint("Cast the value to a named type or to jsonb.")));
-}
-
 static void
 store_rows(CxFetch *f, const LoadedRows *loaded)
 {
@@ -91,7 +75,7 @@ store_rows(CxFetch *f, const LoadedRows *loaded)
 		if (OidIsValid(obstacle))
 		{
 			f->refusal = CX_UNKNOWN_QUERY;
-			announce(f, obstacle);
+			cx_refusals_announce_type(f->cache, obstacle);
 		}
 		else
 			cx_rowset_encode(loaded->rows,

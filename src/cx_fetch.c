@@ -26,6 +26,7 @@
 #include "cx_guc.h"
 #include "cx_put.h"
 #include "cx_read.h"
+#include "cx_refusals.h"
 #include "cx_settings.h"
 #include "cx_tier.h"
 #include "cx_tier_write.h"
@@ -35,36 +36,6 @@
 
 #define MAX_WAITS 3				/* for the loads of others, in one call */
 #define MAX_EARLY 20			/* an early refresh beyond has no chance */
-
-/* What is counted, and said, about what an exact cache does not keep */
-static const struct
-{
-	CxCounter	counter;
-	const char *message;		/* %s: the culprit, where there is one */
-	const char *hint;
-}			refusals[CX_NREFUSALS] =
-
-{
-	[CX_NOT_REFUSED] = {CX_NCOUNTERS, NULL, NULL},
-	[CX_UNWATCHED] = {CX_REFUSED_UNWATCHED,
-		"table \"%s\" is not watched",
-	"Its owner can use cachex.watch() on it; or use a cache with consistency \"ttl\"."},
-	[CX_VOLATILE] = {CX_REFUSED_VOLATILE,
-		"%s is volatile",
-	"Declare your own functions STABLE where they are; else use a cache with consistency \"ttl\"."},
-	[CX_UNKNOWN_FUNCTION] = {CX_REFUSED_FUNCTION,
-		"what %s returns may change unseen",
-	"Leave it out of the query, or use a cache with consistency \"ttl\"."},
-	[CX_UNKNOWN_RELATION] = {CX_REFUSED_RELATION,
-		"\"%s\" is no ordinary table",
-	"Foreign and temporary tables and catalogs change unseen: use a cache with consistency \"ttl\"."},
-	[CX_UNKNOWN_QUERY] = {CX_REFUSED_QUERY,
-		"the query uses %s",
-	"Leave it out of the query, or use a cache with consistency \"ttl\"."},
-	[CX_TOO_MANY_RELATIONS] = {CX_REFUSED_TABLES,
-		"the query reads too many tables",
-	"An entry can depend on 128 tables; partitions of one that is read count as one."},
-};
 
 /* The mode that an argument names; NULL is the normal one. */
 CxFetchMode
@@ -341,30 +312,6 @@ join(CxFetch *f, CxHit *hit)
 }
 
 /*
- * Counts a call by a role that may not use the cache, or not fill it: the
- * loader answers him.  Says so once in a session.
- */
-static void
-note_denied(const CxFetch *f)
-{
-	static bool said = false;
-	bool		reads = (f->ask.may & CX_MAY_READ) != 0;
-
-	if (f->ask.cache->number >= 0)
-		cx_counters_add(f->ask.cache->number, CX_DENIED, 1);
-	if (said)
-		return;
-	said = true;
-	ereport(NOTICE,
-			(errmsg(reads ? "role \"%s\" does not fill cache \"%s\""
-					: "role \"%s\" does not use cache \"%s\"",
-					GetUserNameFromId(GetUserId(), false),
-					f->ask.cache->name),
-			 errhint("Its owner can use cachex.grant_cache() to give the privilege \"%s\".",
-					 reads ? "write" : "read")));
-}
-
-/*
  * Looks the key up, and counts; true: the answer is in hit, to be released,
  * and if f->due it is to be refreshed.  Else the key is to be loaded.  May
  * wait for another session that does so.
@@ -377,7 +324,7 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 	CxStatus	status;
 
 	if ((f->ask.may & CX_MAY_READ) == 0)
-		note_denied(f);
+		cx_refusals_note_denied(&f->ask);
 	if (f->mode == CX_FETCH_BYPASS || !cx_read_enabled(&f->ask))
 	{
 		f->mode = f->mode == CX_FETCH_CACHED ? CX_FETCH_CACHED : CX_FETCH_BYPASS;
@@ -408,23 +355,6 @@ cx_fetch_find(CxFetch *f, CxHit *hit)
 	return true;
 }
 
-/* Says why an exact cache does not keep a result: each reason once. */
-static void
-announce(const CxFetch *f, const CxCollector *collector)
-{
-	static bool said[CX_NREFUSALS];
-	char	   *culprit = cx_collect_culprit(collector);
-
-	if (said[f->refusal])
-		return;
-	said[f->refusal] = true;
-	ereport(NOTICE,
-			(errmsg("result is not kept in cache \"%s\"", f->cache),
-			 errdetail_internal(refusals[f->refusal].message,
-								culprit ? culprit : "something"),
-			 errhint("%s", refusals[f->refusal].hint)));
-}
-
 /*
  * Has run call the loader, and collects what that reads.  Counts a loader
  * that raises an error, and passes it on.
@@ -443,7 +373,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 		keep = f->mode != CX_FETCH_BYPASS && f->ask.usable;
 		if (keep && (f->ask.may & CX_MAY_WRITE) == 0)
 		{
-			note_denied(f);
+			cx_refusals_note_denied(&f->ask);
 			keep = false;
 		}
 	}
@@ -472,14 +402,8 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 	f->refusal = cx_collect_end(collector, &f->reads);
 	f->access = cx_collect_access(collector);
 	if (f->refusal != CX_NOT_REFUSED && f->exact)
-		announce(f, collector);
-}
-
-/* What a refusal is counted as. */
-CxCounter
-cx_fetch_counter(CxRefusal refusal)
-{
-	return refusals[refusal].counter;
+		cx_refusals_announce(f->cache, f->refusal,
+							 cx_collect_culprit(collector));
 }
 
 /* What the row says of the entry's life wins. */
@@ -516,7 +440,7 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	{
 		if (f->ask.cache->number >= 0)
 			cx_counters_add(f->ask.cache->number,
-							refusals[f->refusal].counter, 1);
+							cx_refusals_counter(f->refusal), 1);
 		return CX_FILL_IMPOSSIBLE;
 	}
 	/* what it ran may have changed the caches */

@@ -76,7 +76,6 @@ extern void cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg);
 extern bool cx_fetch_find_cache_again(CxFetch *f);
 extern void cx_fetch_store(CxFetch *f, const CxLoaded *loaded,
 						   const CxValue *value);
-extern CxCounter cx_fetch_counter(CxRefusal refusal);
 extern void cx_fetch_count_load(const CxFetch *f, double cost_us);
 extern void cx_fetch_refuse_to_load(const CxFetch *f);
 

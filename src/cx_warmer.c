@@ -35,6 +35,7 @@
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_put.h"
+#include "cx_refusals.h"
 #include "cx_scan.h"
 #include "cx_secure.h"
 #include "cx_visits.h"
@@ -273,7 +274,7 @@ store_row(const Run *run, TupleTableSlot *slot, const Prepared *p)
 	if (run->refusal != CX_NOT_REFUSED)
 	{
 		if (cache->number >= 0)
-			cx_counters_add(cache->number, cx_fetch_counter(run->refusal), 1);
+			cx_counters_add(cache->number, cx_refusals_counter(run->refusal), 1);
 		return false;
 	}
 	if (!valid || !cx_put_make_entry(&entry, cache, &value, &life))

@@ -29,7 +29,7 @@ cx_tier_write
 cx_tier
 cx_commit cx_reclaim cx_watched cx_snapshot
 cx_change cx_collect
-cx_args cx_keylock cx_read cx_xact cx_template cx_books cx_step
+cx_args cx_refusals cx_keylock cx_read cx_xact cx_template cx_books cx_step
 cx_put cx_roster cx_define
 cx_fetch cx_watch_bare cx_watch_put cx_launcher cx_tier_visit
 cx_parcel
