@@ -317,7 +317,7 @@ begin_access(CxCollector *c)
 	CxSharing	sharing = {false};
 
 	cx_access_begin(c->access, c->user);
-	cx_share_function(InvalidOid, &sharing);
+	cx_share_json(&sharing);
 	if (sharing.personal || cx_names_hidden())
 		c->access->closed = true;
 }

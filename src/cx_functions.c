@@ -42,8 +42,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -52,6 +50,7 @@
 #include "cx_candidates.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
+#include "cx_memo.h"
 
 /* An answer that is kept, with its strings in the memo's memory. */
 typedef struct Answer
@@ -69,9 +68,7 @@ typedef struct Walk
 	List	   *reached;		/* functions to ask or asked, each once */
 } Walk;
 
-static HTAB *memo = NULL;
-static MemoryContext memo_context = NULL;
-static bool memo_valid = false;
+static CxMemo memo = {"cachex functions", sizeof(Answer)};
 static bool memo_strings = true;	/* standard_conforming_strings then */
 
 static void
@@ -410,48 +407,6 @@ ask_all(Walk *walk, Oid function)
 
 /* ---- answers ---- */
 
-/*
- * Any function may have been found by any name, so a change of one ends all
- * answers.
- */
-static void
-catalog_cb(Datum arg, int cache, uint32 hash)
-{
-	memo_valid = false;
-}
-
-static void
-reset_memo(void)
-{
-	static bool registered = false;
-	HASHCTL		ctl;
-
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(PROCOID, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(OPEROID, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, (Datum) 0);
-		registered = true;
-	}
-	memo = NULL;
-	if (memo_context)
-		MemoryContextDelete(memo_context);
-	memo_context = NULL;
-	memo_context = AllocSetContextCreate(CacheMemoryContext,
-										 "cachex functions",
-										 ALLOCSET_SMALL_SIZES);
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(Answer);
-	ctl.hcxt = memo_context;
-	memo = hash_create("cachex functions", 64, &ctl,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	memo_strings = standard_conforming_strings;
-	/* What changes while an answer is made ends that answer too. */
-	memo_valid = true;
-}
-
 /* Add what one answer says to what a caller has. */
 static CxFunctionVerdict
 report(const Answer *answer, CxFunctionUse *use)
@@ -484,14 +439,14 @@ make_answer(Oid function)
 	MemoryContext old = MemoryContextSwitchTo(work);
 
 	ask_all(&walk, function);
-	MemoryContextSwitchTo(memo_context);
+	MemoryContextSwitchTo(memo.context);
 	foreach(cell, walk.use.settings)
 		settings = lappend(settings, pstrdup(lfirst(cell)));
 	walk.use.settings = settings;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 
-	answer = hash_search(memo, &function, HASH_ENTER, NULL);
+	answer = cx_memo_enter(&memo, function);
 	answer->verdict = walk.verdict;
 	answer->use = walk.use;
 	return answer;
@@ -522,9 +477,11 @@ cx_functions_judge(Oid function, CxFunctionUse *use)
 		return report(&core, use);
 	}
 
-	if (!memo_valid || memo_strings != standard_conforming_strings)
-		reset_memo();
-	answer = hash_search(memo, &function, HASH_FIND, NULL);
+	/* bodies are read as this setting has it */
+	if (memo_strings != standard_conforming_strings)
+		cx_memo_reset(&memo);
+	memo_strings = standard_conforming_strings;
+	answer = cx_memo_find(&memo, function);
 	if (answer == NULL)
 		answer = make_answer(function);
 	return report(answer, use);

@@ -32,8 +32,6 @@
 #include "nodes/primnodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -42,6 +40,7 @@
 #include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
+#include "cx_memo.h"
 #include "cx_share.h"
 #include "cx_share_names.h"
 
@@ -59,9 +58,7 @@ typedef struct Walk
 	List	   *reached;		/* functions to ask or asked, each once */
 } Walk;
 
-static HTAB *memo = NULL;
-static MemoryContext memo_context = NULL;
-static bool memo_valid = false;
+static CxMemo memo = {"cachex sharing", sizeof(Answer)};
 
 /* ---- bodies ---- */
 
@@ -291,44 +288,7 @@ ask(Walk *walk, Oid function)
 
 /* ---- answers ---- */
 
-/* Any function may have been found by any name. */
-static void
-catalog_cb(Datum arg, int cache, uint32 hash)
-{
-	memo_valid = false;
-}
-
-static void
-reset_memo(void)
-{
-	static bool registered = false;
-	HASHCTL		ctl;
-
-	if (!registered)
-	{
-		CacheRegisterSyscacheCallback(PROCOID, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(OPEROID, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, (Datum) 0);
-		registered = true;
-	}
-	memo = NULL;
-	if (memo_context)
-		MemoryContextDelete(memo_context);
-	memo_context = NULL;
-	memo_context = AllocSetContextCreate(CacheMemoryContext, "cachex sharing",
-										 ALLOCSET_SMALL_SIZES);
-	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(Answer);
-	ctl.hcxt = memo_context;
-	memo = hash_create("cachex sharing", 64, &ctl,
-					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	/* what changes while an answer is made ends that answer too */
-	memo_valid = true;
-}
-
-/* Makes an answer, and keeps it. */
+/* Makes an answer, and keeps it; InvalidOid: see cx_share_json. */
 static Answer *
 make_answer(Oid function)
 {
@@ -348,30 +308,22 @@ make_answer(Oid function)
 		CHECK_FOR_INTERRUPTS();
 		ask(&walk, list_nth_oid(walk.reached, i));
 	}
-	MemoryContextSwitchTo(memo_context);
+	MemoryContextSwitchTo(memo.context);
 	walk.sharing.functions = list_copy(walk.sharing.functions);
 	walk.sharing.schemas = list_copy(walk.sharing.schemas);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 
-	answer = hash_search(memo, &function, HASH_ENTER, NULL);
+	answer = cx_memo_enter(&memo, function);
 	answer->sharing = walk.sharing;
 	return answer;
 }
 
-/*
- * Adds what a call of a function means; lists grow in the current memory
- * context.  InvalidOid: what the server may call to make json of any value,
- * without checks.  Raises what reading catalogs can raise.
- */
-void
-cx_share_function(Oid function, CxSharing *sharing)
+static void
+add_answer(Oid function, CxSharing *sharing)
 {
-	Answer	   *answer;
+	Answer	   *answer = cx_memo_find(&memo, function);
 
-	if (!memo_valid)
-		reset_memo();
-	answer = hash_search(memo, &function, HASH_FIND, NULL);
 	if (answer == NULL)
 		answer = make_answer(function);
 	sharing->personal |= answer->sharing.personal;
@@ -379,6 +331,27 @@ cx_share_function(Oid function, CxSharing *sharing)
 												answer->sharing.functions);
 	sharing->schemas = list_concat_unique_oid(sharing->schemas,
 											  answer->sharing.schemas);
+}
+
+/*
+ * Adds what a call of a function means; lists grow in the current memory
+ * context.  Raises what reading catalogs can raise.
+ */
+void
+cx_share_function(Oid function, CxSharing *sharing)
+{
+	Assert(OidIsValid(function));
+	add_answer(function, sharing);
+}
+
+/*
+ * The same for what the server may call to make json of any value, without
+ * checks.
+ */
+void
+cx_share_json(CxSharing *sharing)
+{
+	add_answer(InvalidOid, sharing);
 }
 
 /* ---- expressions ---- */

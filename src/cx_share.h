@@ -9,6 +9,7 @@
 
 extern void cx_share_node(Node *node, CxSharing *sharing);
 extern void cx_share_function(Oid function, CxSharing *sharing);
+extern void cx_share_json(CxSharing *sharing);
 extern void cx_share_queries(List *queries, CxSharing *sharing);
 
 #endif							/* CX_SHARE_H */

@@ -1,0 +1,83 @@
+/*
+ * cx_memo.c
+ *	  Answers about functions that are kept until the catalogs change.
+ *
+ * Any function may have been found by any name, so a change of one, or of what
+ * names are looked up in, ends all answers; also one that is made meanwhile.
+ *
+ * Locking: none.
+ */
+#include "postgres.h"
+
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "cx_memo.h"
+
+static uint64 changes = 0;		/* that this session has heard of */
+
+static void
+catalog_cb(Datum arg, int cache, uint32 hash)
+{
+	changes++;
+}
+
+static void
+register_callback(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	CacheRegisterSyscacheCallback(PROCOID, catalog_cb, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, catalog_cb, (Datum) 0);
+	CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, (Datum) 0);
+	registered = true;
+}
+
+/* Forgets all answers. */
+void
+cx_memo_reset(CxMemo *memo)
+{
+	HASHCTL		ctl;
+
+	register_callback();
+	memo->answers = NULL;
+	if (memo->context)
+		MemoryContextDelete(memo->context);
+	memo->context = NULL;
+	memo->context = AllocSetContextCreate(CacheMemoryContext, "cachex memo",
+										  ALLOCSET_SMALL_SIZES);
+	MemoryContextSetIdentifier(memo->context, memo->name);
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = memo->answer_size;
+	ctl.hcxt = memo->context;
+	memo->answers = hash_create(memo->name, 64, &ctl,
+								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	memo->as_of = changes;
+}
+
+/*
+ * The answer about a function, or NULL: it is to be found out, and entered.
+ * Valid until the next call for this memo.
+ */
+void *
+cx_memo_find(CxMemo *memo, Oid function)
+{
+	if (memo->answers == NULL || memo->as_of != changes)
+		cx_memo_reset(memo);
+	return hash_search(memo->answers, &function, HASH_FIND, NULL);
+}
+
+/*
+ * A new answer, to be filled after cx_memo_find has found none.  What it points
+ * to has to be in memo->context.
+ */
+void *
+cx_memo_enter(CxMemo *memo, Oid function)
+{
+	return hash_search(memo->answers, &function, HASH_ENTER, NULL);
+}
