@@ -88,7 +88,8 @@ change_settings(const char *cache, Jsonb *changes, bool options)
 			setting = cx_define_find(pnstrdup(v.val.string.val,
 											  v.val.string.len), options);
 			if (setting->owner_only)
-				cx_owner_require_itself(cx_catalog_get(cache, strlen(cache)));
+				cx_owner_require_rights(cx_catalog_get(cache, strlen(cache)),
+										CX_OWNER_RUNS_IT);
 		}
 		else if (token == WJB_VALUE)
 		{

@@ -76,13 +76,8 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	cache = cx_args_cache(fcinfo, 0);
 	if (cache->id < 0)
 		cx_owner_require(cache);
-	else if (!cx_owner_is(cache, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must have the privileges of the owner of cache \"%s\"",
-						cache->name),
-				 errdetail("It is for role \"%s\" to say who uses it.",
-						   GetUserNameFromId(cache->owner, true))));
+	else
+		cx_owner_require_rights(cache, CX_OWNER_SAYS_WHO);
 	column = column_of(fcinfo, 2);
 	other = column == readers ? writers : readers;
 	cx_books_text(&args, cache->name);

@@ -157,7 +157,7 @@ clear_all(void)
 
 	for (int i = 0; i < n; i++)
 	{
-		if (!cx_owner_allows(all[i]))
+		if (!cx_owner_may_manage(all[i]))
 			continue;
 		cx_cache_clear(all[i]);
 		cleared++;

@@ -165,7 +165,7 @@ cachex_reset_stats(PG_FUNCTION_ARGS)
 	}
 	for (int i = 0; i < n; i++)
 	{
-		if (!cx_catalog_usable(all[i]) || !cx_owner_allows(all[i]))
+		if (!cx_catalog_usable(all[i]) || !cx_owner_may_manage(all[i]))
 			continue;
 		cx_counters_reset(all[i]->number);
 		cx_policy_reset_peak(all[i]->number);

@@ -29,6 +29,7 @@
 #include "cx_guc.h"
 #include "cx_launcher.h"
 #include "cx_loader.h"
+#include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_roster.h"
 #include "cx_visits.h"
@@ -54,7 +55,7 @@ PG_FUNCTION_INFO_V1(cachex_warmers_changed);
 static void
 require_owner(const CxCache *cache)
 {
-	if (!has_privs_of_role(GetUserId(), cache->owner))
+	if (!cx_owner_has_rights(cache, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of cache \"%s\"", cache->name),
@@ -170,7 +171,7 @@ is_owner(const char *cache_name)
 {
 	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
 
-	return cache && has_privs_of_role(GetUserId(), cache->owner);
+	return cache && cx_owner_has_rights(cache, GetUserId());
 }
 
 /* Raises an error for a name that no warmer in the list has. */

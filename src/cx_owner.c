@@ -15,41 +15,51 @@
 #include "cx_compat.h"
 #include "cx_owner.h"
 
+/*
+ * Whether the current role may alter, clear and drop a cache: one with the
+ * owner's privileges, or the database's owner, who answers for its memory.
+ */
 bool
-cx_owner_allows(const CxCache *cache)
+cx_owner_may_manage(const CxCache *cache)
 {
-	return has_privs_of_role(GetUserId(), cache->owner) ||
+	return cx_owner_has_rights(cache, GetUserId()) ||
 		cx_compat_owns_database(MyDatabaseId, GetUserId());
 }
 
-/* Whether a role has all privileges of the owner. */
+/*
+ * Whether a role has all privileges of the owner: for what shows values, or is
+ * run as the owner, it is not enough to own the database.
+ */
 bool
-cx_owner_is(const CxCache *cache, Oid role)
+cx_owner_has_rights(const CxCache *cache, Oid role)
 {
 	return has_privs_of_role(role, cache->owner);
 }
 
 /*
- * Raises an error unless the current role has all privileges of the owner: for
- * what will be run as the owner it is not enough to own the database.
+ * Raises an error unless the current role has all privileges of the owner.
+ * detail says why that is needed, %s being the owner's name.
  */
 void
-cx_owner_require_itself(const CxCache *cache)
+cx_owner_require_rights(const CxCache *cache, const char *detail)
 {
-	if (!cx_owner_is(cache, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must have the privileges of the owner of cache \"%s\"",
-						cache->name),
-				 errdetail("What is asked for is run as role \"%s\".",
-						   GetUserNameFromId(cache->owner, false))));
+	char	   *owner;
+
+	if (cx_owner_has_rights(cache, GetUserId()))
+		return;
+	owner = GetUserNameFromId(cache->owner, true);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("must have the privileges of the owner of cache \"%s\"",
+					cache->name),
+			 errdetail_internal(detail, owner ? owner : "unknown")));
 }
 
-/* Raises an error unless the current role may change the cache. */
+/* Raises an error unless the current role may manage the cache. */
 void
 cx_owner_require(const CxCache *cache)
 {
-	if (!cx_owner_allows(cache))
+	if (!cx_owner_may_manage(cache))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of cache \"%s\"", cache->name)));

@@ -7,9 +7,13 @@
 
 #include "cx_catalog.h"
 
-extern bool cx_owner_allows(const CxCache *cache);
-extern bool cx_owner_is(const CxCache *cache, Oid role);
-extern void cx_owner_require_itself(const CxCache *cache);
+/* Why the owner's privileges are needed */
+#define CX_OWNER_RUNS_IT	"What is asked for is run as role \"%s\"."
+#define CX_OWNER_SAYS_WHO	"It is for role \"%s\" to say who uses it."
+
+extern bool cx_owner_may_manage(const CxCache *cache);
+extern bool cx_owner_has_rights(const CxCache *cache, Oid role);
+extern void cx_owner_require_rights(const CxCache *cache, const char *detail);
 extern void cx_owner_require(const CxCache *cache);
 extern void cx_owner_require_create(void);
 

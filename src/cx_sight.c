@@ -26,7 +26,7 @@ reads_all_stats(void)
 bool
 cx_sight_cache(CxCache *cache)
 {
-	return cx_grants_of(cache) != 0 || cx_owner_allows(cache) ||
+	return cx_grants_of(cache) != 0 || cx_owner_may_manage(cache) ||
 		reads_all_stats();
 }
 
@@ -37,7 +37,7 @@ cx_sight_cache(CxCache *cache)
 bool
 cx_sight_all_entries(const CxCache *cache)
 {
-	return cx_owner_is(cache, GetUserId()) || reads_all_stats();
+	return cx_owner_has_rights(cache, GetUserId()) || reads_all_stats();
 }
 
 /* Whether an entry is in the scope that the cache's setting says. */

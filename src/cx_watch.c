@@ -234,7 +234,7 @@ refresh_keys(Firing *f, Oid table_owner)
 	ArrayBuildState *keys = f->refresh;
 
 	f->refresh = NULL;
-	if (cache && cache->enabled && cx_owner_is(cache, table_owner))
+	if (cache && cache->enabled && cx_owner_has_rights(cache, table_owner))
 		cx_refresh_keys(f->spec.cache, cache->owner,
 						DatumGetArrayTypeP(makeArrayResult(keys, CurrentMemoryContext)));
 }

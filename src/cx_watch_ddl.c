@@ -391,7 +391,7 @@ check_cache(const CxWatchSpec *spec)
 				 errhint("Give cache \"%s\" one with cachex.alter_cache().",
 						 spec->cache)));
 	if (spec->refresh)
-		cx_owner_require_itself(cache);
+		cx_owner_require_rights(cache, CX_OWNER_RUNS_IT);
 	if (cache->scoped_by && spec->scope == NULL &&
 		(spec->refresh || spec->put))
 		ereport(ERROR,
