@@ -40,6 +40,15 @@ cx_bucket_start(CxPlace *place, CxBucket *bucket)
 	place->i = -1;
 }
 
+/* Has a bucket that will be written brought near. */
+static inline void
+cx_bucket_prefetch(const CxBucket *bucket)
+{
+#ifdef __GNUC__
+	__builtin_prefetch(bucket, 1);
+#endif
+}
+
 /* Steps to the next place, empty or not; false at the end. */
 static inline bool
 cx_bucket_step(CxPlace *place)

@@ -131,18 +131,11 @@ unlink_locked(const CxPlace *place)
 	return cx_bucket_unlink(place);
 }
 
-static inline void
-prefetch(const void *address)
-{
-#ifdef __GNUC__
-	__builtin_prefetch(address, 1);
-#endif
-}
-
 /* The committed entry of an identity, keys compared. */
 static inline bool
 find_committed_locked(CxPlace *place, const CxIdent *ident, CxEntry *entry)
 {
+	Assert(LWLockHeldByMe(lock_of((uint32) ident->id)));
 	start(place, (uint32) ident->id);
 	while (cx_bucket_match(place, tag_of(ident->id), (uint32) ident->id))
 	{
@@ -185,6 +178,7 @@ copy_hit_locked(uint32 n, bool whole, CxHit *hit)
 	CxSlot	   *slot = cx_slot(n);
 	CxCursor	c = hit->entry.tags;
 
+	Assert(LWLockHeldByMe(lock_of(slot->hash)));
 	hit->copy = NULL;
 	hit->gen = slot->gen;
 	hit->ends = slot->expires;
@@ -246,6 +240,7 @@ cx_store_find(const CxIdent *ident, bool whole, const CxView *view,
 static bool
 find_staged_locked(CxPlace *place, uint32 hash, uint32 n, uint64 stage_gen)
 {
+	Assert(LWLockHeldByMe(lock_of(hash)));
 	return n != CX_NONE && find_slot(place, hash, n) &&
 		cx_slot(n)->gen == stage_gen &&
 		(cx_slot(n)->flags & CX_SLOT_STAGED) != 0;
@@ -353,6 +348,7 @@ cx_store_release(CxHit *hit)
 static CxLinked
 link_unless_doomed_locked(uint32 n, uint16 tag)
 {
+	Assert(LWLockHeldByMeInMode(lock_of(cx_slot(n)->hash), LW_EXCLUSIVE));
 	if (cx_slot(n)->flags & CX_SLOT_DOOMED)
 		return CX_LINK_REFUSED;
 	return link_locked(n, tag) ? CX_LINKED : CX_LINK_NO_MEMORY;
@@ -421,6 +417,7 @@ unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 	bool		as_expected = p->base_gen != CX_BASE_ANY ||
 	!cx_deps_overtaken(p->mark, p->xid, p->latest);
 
+	Assert(LWLockHeldByMeInMode(lock_of((uint32) id), LW_EXCLUSIVE));
 	start(&place, (uint32) id);
 	while (unlinked->n < MAX_UNLINKED &&
 		   cx_bucket_match(&place, tag_of(id), (uint32) id))
@@ -534,7 +531,7 @@ cx_store_drop(const CxVictims *victims)
 {
 	/* their buckets are seldom in the processor's cache */
 	for (int i = 0; i < victims->n; i++)
-		prefetch(&store->buckets[bucket_number(cx_slot(victims->slot[i])->hash)]);
+		cx_bucket_prefetch(&store->buckets[bucket_number(cx_slot(victims->slot[i])->hash)]);
 	for (int i = 0; i < victims->n; i++)
 	{
 		uint32		n = victims->slot[i];
