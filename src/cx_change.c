@@ -207,7 +207,7 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 	else if (status != CX_MISS)
 	{
 		base->gen = hit->gen;
-		base->frequency = Min(15, hit->frequency + hit->hits);
+		base->frequency = cx_hit_frequency(hit);
 	}
 	if (cx_pending_last_invalidation() != CX_OP_NONE &&
 		(status == CX_MISS || status == CX_DEAD))

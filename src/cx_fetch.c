@@ -158,7 +158,7 @@ look(CxFetch *f, CxStatus (*how) (CxAsk *, bool, CxHit *), CxHit *hit)
 	if (status != CX_MISS)
 	{
 		f->old_gen = hit->gen;
-		f->frequency = Min(15, hit->frequency + hit->hits);
+		f->frequency = cx_hit_frequency(hit);
 	}
 	if (!cx_cache_is_served(status))
 		return CX_MISS;

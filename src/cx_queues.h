@@ -8,7 +8,6 @@
 #include "cx_slot.h"
 
 #define CX_CLASSES	64			/* queues of a cache */
-#define CX_MAX_FREQUENCY 15
 
 extern Size cx_queues_size(int ncaches, uint32 max_entries);
 extern void cx_queues_init(void *memory, int ncaches, uint32 max_entries);

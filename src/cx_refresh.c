@@ -43,7 +43,7 @@ look_at_old(CxFetch *f)
 	if (cx_cache_lookup(&f->ask, false, &hit) != CX_MISS)
 	{
 		f->old_gen = hit.gen;
-		f->frequency = Min(15, hit.frequency + hit.hits);
+		f->frequency = cx_hit_frequency(&hit);
 	}
 	cx_store_release(&hit);
 }

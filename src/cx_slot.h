@@ -21,6 +21,7 @@
 #define CX_SLOT_DOOMED		0x04	/* evicted before it was linked */
 #define CX_SLOT_IN_SCOPE	0x08	/* its scope is limited; fixed */
 
+#define CX_MAX_FREQUENCY	15
 #define CX_CLASS_NONE		0xff	/* in no queue */
 #define CX_NEVER			PG_INT64_MAX	/* does not expire */
 
@@ -29,7 +30,7 @@ typedef struct CxSlot
 	uint32		hash;			/* low half of the identity's hash; fixed */
 	uint16		cache;			/* number in the registry; fixed */
 	uint8		class;			/* queue, or CX_CLASS_NONE: policy lock */
-	uint8		frequency;		/* 1..15: policy lock */
+	uint8		frequency;		/* 1..CX_MAX_FREQUENCY: policy lock */
 	uint64		gen;			/* the generation it was stored at */
 	TimestampTz expires;
 	double		priority;		/* policy lock, as are the links */

@@ -33,6 +33,13 @@ typedef struct CxHit
 								 * or NULL */
 } CxHit;
 
+/* What an entry in its place takes over: cx_queues.c counts so as well. */
+static inline uint8
+cx_hit_frequency(const CxHit *hit)
+{
+	return (uint8) Min(CX_MAX_FREQUENCY, hit->frequency + hit->hits);
+}
+
 /* An entry to be put in the place of the one with its identity. */
 typedef struct CxPublish
 {
