@@ -22,28 +22,7 @@
 #include "cx_loader.h"
 #include "cx_validate.h"
 
-/* Who may set what is run as the owner must have all of his privileges. */
-static const CxSetting settings[] =
-{
-	{"ttl", "interval", true},
-	{"negative_ttl", "interval", false},
-	{"max_entries", "bigint", true},
-	{"max_memory", "bigint", true},
-	{"max_entries_per_scope", "bigint", true},
-	{"shared", "boolean", false, false, true},
-	{"scoped_by", "text", true, true},
-	{"consistency", "text", false},
-	{"loader", "text", true, false, true},
-	{"enabled", "boolean", false},
-	{"version", "integer", false},
-	{"stale_for", "interval", false},
-	{"persist", "text", false},
-	{"beta", "double precision", false, true},
-	{"jitter", "double precision", false, true},
-	{"validate", "text", true, true, true},
-};
-
-StaticAssertDecl(lengthof(settings) <= CX_MAX_CHANGES, "all can be changed");
+/* ---- values that are stored as something else ---- */
 
 /* Bytes from a text such as 64MB, as for server settings. */
 const char *
@@ -90,20 +69,38 @@ cx_define_loader(Oid function)
 	return name;
 }
 
-/* Raises an error unless the text is one of the words. */
-static void
-check_word(const char *name, const char *value, const char *const *words,
-		   const char *hint)
+/* ---- checks ---- */
+
+/* "a, b and c", in the current memory context. */
+static char *
+list_words(const char *const *words, int n)
 {
-	for (; *words; words++)
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (int i = 0; i < n; i++)
 	{
-		if (strcmp(value, *words) == 0)
+		if (i > 0)
+			appendStringInfoString(&list, i < n - 1 ? ", " : " and ");
+		appendStringInfoString(&list, words[i]);
+	}
+	return list.data;
+}
+
+static void
+check_word(const CxSetting *setting, const char *value)
+{
+	int			n = 0;
+
+	for (; setting->words[n]; n++)
+	{
+		if (strcmp(value, setting->words[n]) == 0)
 			return;
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("invalid value for %s: \"%s\"", name, value),
-			 errhint("%s", hint)));
+			 errmsg("invalid value for %s: \"%s\"", setting->name, value),
+			 errhint("Valid values are %s.", list_words(setting->words, n))));
 }
 
 static int64
@@ -117,109 +114,175 @@ parse_interval_us(const char *value)
 	return cx_loader_interval_us(DatumGetIntervalP(interval));
 }
 
-/* Raises an error for a number that is out of its bounds, or is none. */
 static void
-check_number(const char *name, const char *value, double max)
+check_positive_time(const CxSetting *setting, const char *value)
+{
+	if (parse_interval_us(value) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be positive", setting->name)));
+}
+
+static void
+check_time(const CxSetting *setting, const char *value)
+{
+	if (parse_interval_us(value) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", setting->name)));
+}
+
+static int64
+parse_count(const char *value)
+{
+	return DatumGetInt64(DirectFunctionCall1(int8in, CStringGetDatum(value)));
+}
+
+static void
+check_positive_count(const CxSetting *setting, const char *value)
+{
+	if (parse_count(value) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be positive", setting->name),
+				 errhint("Use null for no limit.")));
+}
+
+static void
+check_count(const CxSetting *setting, const char *value)
+{
+	if (parse_count(value) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", setting->name),
+				 errhint("Use null for no limit.")));
+}
+
+static void
+check_number(const CxSetting *setting, const char *value)
 {
 	double		number = DatumGetFloat8(DirectFunctionCall1(float8in,
 															CStringGetDatum(value)));
 
-	if (!(number >= 0 && number <= max))
+	if (!(number >= 0 && number <= setting->max))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between 0 and %g", name, max)));
+				 errmsg("%s must be between 0 and %g", setting->name,
+						setting->max)));
 }
 
-/* Raises an error unless a session could have a setting of that name. */
+/* Whether a session could have a setting of that name. */
 static void
-check_setting_name(const char *name)
+check_setting_name(const CxSetting *setting, const char *value)
 {
-	const char *dot = strchr(name, '.');
+	const char *dot = strchr(value, '.');
 
-	if (dot == NULL || dot == name || dot[1] == '\0' ||
-		strlen(name) >= NAMEDATALEN)
+	if (dot == NULL || dot == value || dot[1] == '\0' ||
+		strlen(value) >= NAMEDATALEN)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for scoped_by: \"%s\"", name),
+				 errmsg("invalid value for %s: \"%s\"", setting->name, value),
 				 errhint("Name a setting of the application, such as app.user_id.")));
+}
+
+static void
+check_condition(const CxSetting *setting, const char *value)
+{
+	cx_validate_check(value);
+}
+
+/* ---- the settings ---- */
+
+static const char *const consistencies[] = {"exact", "ttl", NULL};
+static const char *const persists[] = {"none", "snapshot", "table", NULL};
+
+/*
+ * Who may set what is run as the owner must have all of his privileges
+ * (owner_only).
+ */
+static const CxSetting settings[] =
+{
+	{"ttl", "interval",.nullable = true,.check = check_positive_time},
+	{"negative_ttl", "interval",.check = check_positive_time},
+	{"max_entries", "bigint",.nullable = true,.check = check_count},
+	{"max_memory", "bigint",.nullable = true},
+	{"max_entries_per_scope", "bigint",.nullable = true,
+	.check = check_positive_count},
+	{"shared", "boolean",.owner_only = true},
+	{"scoped_by", "text",.nullable = true,.option = true,
+	.check = check_setting_name},
+	{"consistency", "text",.check = check_word,.words = consistencies},
+	{"loader", "text",.nullable = true,.owner_only = true},
+	{"enabled", "boolean"},
+	{"version", "integer"},
+	{"stale_for", "interval",.check = check_time},
+	{"persist", "text",.check = check_word,.words = persists},
+	{"beta", "double precision",.option = true,.check = check_number,
+	.max = 100},
+	{"jitter", "double precision",.option = true,.check = check_number,
+	.max = 1},
+	{"validate", "text",.nullable = true,.option = true,.owner_only = true,
+	.check = check_condition},
+};
+
+StaticAssertDecl(lengthof(settings) <= CX_MAX_CHANGES, "all can be changed");
+
+static const CxSetting *
+find(const char *name)
+{
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	}
+	return NULL;
+}
+
+/* The names of all settings, or of those that options can hold. */
+static char *
+list_names(bool options)
+{
+	const char *names[lengthof(settings)];
+	int			n = 0;
+
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (!options || settings[i].option)
+			names[n++] = settings[i].name;
+	}
+	return list_words(names, n);
 }
 
 /* Raises the errors of a setting's value, given as text; NULL is unset. */
 void
 cx_define_check(const char *name, const char *value)
 {
-	static const char *const consistencies[] = {"exact", "ttl", NULL};
-	static const char *const persists[] = {"none", "snapshot", "table", NULL};
+	const CxSetting *setting = find(name);
 
-	if (value == NULL)
-		return;
-	if (strcmp(name, "ttl") == 0 || strcmp(name, "negative_ttl") == 0)
-	{
-		if (parse_interval_us(value) <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must be positive", name)));
-	}
-	else if (strcmp(name, "stale_for") == 0)
-	{
-		if (parse_interval_us(value) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("stale_for must not be negative")));
-	}
-	else if (strcmp(name, "max_entries") == 0)
-	{
-		if (DatumGetInt64(DirectFunctionCall1(int8in,
-											  CStringGetDatum(value))) < 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_entries must not be negative"),
-					 errhint("Use null for no limit.")));
-	}
-	else if (strcmp(name, "max_entries_per_scope") == 0)
-	{
-		if (DatumGetInt64(DirectFunctionCall1(int8in,
-											  CStringGetDatum(value))) <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_entries_per_scope must be positive"),
-					 errhint("Use null for no limit.")));
-	}
-	else if (strcmp(name, "scoped_by") == 0)
-		check_setting_name(value);
-	else if (strcmp(name, "consistency") == 0)
-		check_word(name, value, consistencies,
-				   "Valid values are exact and ttl.");
-	else if (strcmp(name, "persist") == 0)
-		check_word(name, value, persists,
-				   "Valid values are none, snapshot and table.");
-	else if (strcmp(name, "beta") == 0)
-		check_number(name, value, 100);
-	else if (strcmp(name, "jitter") == 0)
-		check_number(name, value, 1);
-	else if (strcmp(name, "validate") == 0)
-		cx_validate_check(value);
+	if (value != NULL && setting->check)
+		setting->check(setting, value);
 }
 
-/* The setting of a name; options: one of those that options can hold. */
+/*
+ * The setting of a name, for options one of those that they can hold.  Raises
+ * an error where there is none.
+ */
 const CxSetting *
 cx_define_find(const char *name, bool options)
 {
-	for (int i = 0; i < (int) lengthof(settings); i++)
-	{
-		if (strcmp(settings[i].name, name) == 0 &&
-			(!options || settings[i].option))
-			return &settings[i];
-	}
+	const CxSetting *setting = find(name);
+
+	if (setting && (!options || setting->option))
+		return setting;
 	if (options)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized cache option \"%s\"", name),
-				 errhint("Options are beta, jitter, scoped_by and validate.")));
+				 errhint("Options are %s.", list_names(true))));
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized cache setting \"%s\"", name),
-			 errhint("Settings are ttl, negative_ttl, max_entries, max_memory, max_entries_per_scope, shared, scoped_by, consistency, loader, enabled, version, stale_for, persist, beta, jitter and validate.")));
+			 errhint("Settings are %s.", list_names(false))));
 }
 
 /*

@@ -17,6 +17,14 @@ typedef struct CxSetting
 	bool		nullable;
 	bool		option;			/* create_cache takes it in options */
 	bool		owner_only;		/* the database's owner may not set it */
+
+	/*
+	 * raises an error for a text that cannot be its value; NULL: its type
+	 * says
+	 */
+	void		(*check) (const struct CxSetting *setting, const char *value);
+	double		max;			/* of a number */
+	const char *const *words;	/* its values, NULL at the end */
 } CxSetting;
 
 #define CX_DEFINITIONS "cache_definition"	/* the table */

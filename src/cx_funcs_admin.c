@@ -137,7 +137,8 @@ cachex_create_cache(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("options must be a JSON object")));
-	for (int i = 0; i < (int) lengthof(columns); i++)
+	cx_books_text(&args, name);
+	for (int i = 1; i < (int) lengthof(columns); i++)
 	{
 		const char *value = as_text(fcinfo, i);
 
