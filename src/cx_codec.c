@@ -10,9 +10,7 @@
  * until pg_type or pg_attribute changes.
  *
  * Locking: none; nothing here touches shared memory.  Everything may read the
- * catalogs, raise errors and allocate, so no LWLock may be held, with two
- * exceptions: cx_codec_header_size and cx_codec_adopt do none of that for
- * jsonb and text.
+ * catalogs, raise errors and allocate, so no LWLock may be held.
  *
  * Not done here: compression, checksums, and comparing a stored typhash with
  * the one of now, which is the caller's duty before it decodes.
@@ -339,13 +337,11 @@ cx_codec_encode(Datum datum, bool isnull, Oid type, CxValue *out)
 }
 
 /*
- * cx_codec_header_size
- *
- * Returns the number of bytes that precede a value's data in the buffer for
- * cx_codec_adopt: VARHDRSZ for varlena types, else 0.  The type must exist.
+ * Bytes that precede a value's data in the buffer for adopt: VARHDRSZ for
+ * varlena types, else 0.
  */
-Size
-cx_codec_header_size(Oid type)
+static Size
+header_size(Oid type)
 {
 	if (type == JSONBOID || type == TEXTOID)
 		return VARHDRSZ;
@@ -353,15 +349,11 @@ cx_codec_header_size(Oid type)
 }
 
 /*
- * cx_codec_adopt
- *
- * Returns the Datum of a buffer that the caller palloc'd with
- * cx_codec_header_size(type) + len bytes and filled with the value's data
- * after the header; where there is a header the caller has set its size.  The
- * Datum lives in the buffer, except for types passed by value.
+ * The Datum of a palloc'd buffer with header and data.  It lives in the
+ * buffer, except for types passed by value.
  */
-Datum
-cx_codec_adopt(Oid type, struct varlena *holder)
+static Datum
+adopt(Oid type, struct varlena *holder)
 {
 	Datum		datum;
 
@@ -386,12 +378,12 @@ cx_codec_decode(const CxValue *value)
 	if (value->isnull)
 		return (Datum) 0;
 
-	header = cx_codec_header_size(value->type);
+	header = header_size(value->type);
 	holder = palloc(header + value->len);
 	memcpy(holder + header, value->data, value->len);
 	if (header > 0)
 		SET_VARSIZE(holder, header + value->len);
-	return cx_codec_adopt(value->type, (struct varlena *) holder);
+	return adopt(value->type, (struct varlena *) holder);
 }
 
 /*

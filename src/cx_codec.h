@@ -29,8 +29,6 @@ typedef struct CxValue
 extern uint32 cx_codec_typhash(Oid type);
 extern void cx_codec_encode(Datum datum, bool isnull, Oid type, CxValue *out);
 extern Datum cx_codec_decode(const CxValue *value);
-extern Size cx_codec_header_size(Oid type);
-extern Datum cx_codec_adopt(Oid type, struct varlena *holder);
 extern Jsonb *cx_codec_to_jsonb(Datum datum, bool isnull, Oid type);
 
 #endif							/* CX_CODEC_H */

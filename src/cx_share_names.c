@@ -28,6 +28,8 @@
 
 #include "cx_share_names.h"
 
+#define MAX_NESTING 8			/* of types in types that are looked into */
+
 /* Names were found in a schema: others must be able to use it. */
 void
 cx_share_schema(CxSharing *sharing, Oid schema)
@@ -84,24 +86,28 @@ share_object(const Const *node, CxSharing *sharing)
 	}
 }
 
-/* The schema of a type, an operator, a collation that may have been named. */
+/* The schema of an object that may have been named, in a column of its row. */
 static void
-add_schema_of(CxSharing *sharing, int cache, Oid object)
+share_schema_of(CxSharing *sharing, int cache, AttrNumber column, Oid object)
 {
 	HeapTuple	tuple;
+	Datum		schema;
+	bool		isnull;
 
 	if (object < FirstNormalObjectId)
 		return;
 	tuple = SearchSysCache1(cache, ObjectIdGetDatum(object));
 	if (!HeapTupleIsValid(tuple))
 		return;
-	cx_share_schema(sharing,
-					cache == TYPEOID
-					? ((Form_pg_type) GETSTRUCT(tuple))->typnamespace
-					: cache == OPEROID
-					? ((Form_pg_operator) GETSTRUCT(tuple))->oprnamespace
-					: ((Form_pg_collation) GETSTRUCT(tuple))->collnamespace);
+	schema = SysCacheGetAttr(cache, tuple, column, &isnull);
+	cx_share_schema(sharing, DatumGetObjectId(schema));
 	ReleaseSysCache(tuple);
+}
+
+static void
+share_operator(CxSharing *sharing, Oid operator)
+{
+	share_schema_of(sharing, OPEROID, Anum_pg_operator_oprnamespace, operator);
 }
 
 /*
@@ -118,7 +124,7 @@ is_checked(Oid type, int depth)
 
 	if (type < FirstNormalObjectId)
 		return false;
-	if (depth > 8)
+	if (depth > MAX_NESTING)
 		return true;
 	check_stack_depth();
 	element = get_element_type(type);
@@ -149,7 +155,7 @@ is_checked(Oid type, int depth)
 static void
 share_type(CxSharing *sharing, Oid type)
 {
-	add_schema_of(sharing, TYPEOID, type);
+	share_schema_of(sharing, TYPEOID, Anum_pg_type_typnamespace, type);
 	if (!sharing->personal && is_checked(type, 0))
 		sharing->personal = true;
 }
@@ -184,20 +190,21 @@ cx_share_names(Node *node, CxSharing *sharing)
 		case T_OpExpr:
 		case T_DistinctExpr:
 		case T_NullIfExpr:
-			add_schema_of(sharing, OPEROID, ((OpExpr *) node)->opno);
+			share_operator(sharing, ((OpExpr *) node)->opno);
 			break;
 		case T_ScalarArrayOpExpr:
-			add_schema_of(sharing, OPEROID, ((ScalarArrayOpExpr *) node)->opno);
+			share_operator(sharing, ((ScalarArrayOpExpr *) node)->opno);
 			break;
 		case T_RowCompareExpr:
 			foreach(lc, ((RowCompareExpr *) node)->opnos)
-				add_schema_of(sharing, OPEROID, lfirst_oid(lc));
+				share_operator(sharing, lfirst_oid(lc));
 			break;
 		case T_CollateExpr:
-			add_schema_of(sharing, COLLOID, ((CollateExpr *) node)->collOid);
+			share_schema_of(sharing, COLLOID, Anum_pg_collation_collnamespace,
+							((CollateExpr *) node)->collOid);
 			break;
 		case T_SortGroupClause:
-			add_schema_of(sharing, OPEROID, ((SortGroupClause *) node)->sortop);
+			share_operator(sharing, ((SortGroupClause *) node)->sortop);
 			break;
 		case T_RangeTblFunction:
 			foreach(lc, ((RangeTblFunction *) node)->funccoltypes)

@@ -189,26 +189,23 @@ free_if_unused_locked(Place *p)
 static void
 end_visit_locked(Place *p)
 {
-	int			pause;
-
 	Assert(LWLockHeldByMe(visits->lock));
 	p->state = IDLE;
 	p->pid = 0;
 	p->latch = NULL;
 	NameStr(p->running.name)[0] = '\0';
-	if (p->done)
-		p->failures = 0;
 	if (p->called || !p->done)
 		p->next_due = NOW;
-	if (!p->done)
+	if (p->done)
+		p->failures = 0;
+	else if (p->holds == 0)
 	{
-		if (p->holds == 0)
-		{
-			pause = PAUSE_SECONDS << Min(p->failures, MAX_DOUBLINGS);
-			p->failures++;
-			p->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-														pause * 1000);
-		}
+		/* it was not sent away, so it has failed */
+		int			pause = PAUSE_SECONDS << Min(p->failures, MAX_DOUBLINGS);
+
+		p->failures++;
+		p->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													pause * 1000);
 	}
 	p->called = false;
 	free_if_unused_locked(p);
