@@ -74,7 +74,7 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
 		cx_deps_view(&ask->view, GetActiveSnapshot());
 	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
-				cache->deps, cache->is_shared ? InvalidOid : GetUserId(),
+				cache->dep_seed, cache->is_shared ? InvalidOid : GetUserId(),
 				key, key_len, scope, scope_len);
 }
 
@@ -272,15 +272,15 @@ add_time(TimestampTz t, int64 us)
 static bool
 may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 {
-	CxDep		cleared = {cx_key_of_cache(ask->cache->deps), CX_DEP_CACHE,
-	&ask->cache->shared->gen};
+	CxDep		cleared = {cx_key_of_cache(ask->cache->dep_seed), CX_DEP_CACHE,
+	&ask->cache->shmem->gen};
 	int64		allowed = allowed_staleness(ask, &hit->entry);
 	TimestampTz end = hit->expires;
 	bool		admitted;
 
 	if (allowed <= 0 || !fresh_reads ||
 		!cx_deps_admits(&ask->view, cleared) ||
-		pg_atomic_read_u64(&ask->cache->shared->gen) > hit->gen ||
+		pg_atomic_read_u64(&ask->cache->shmem->gen) > hit->gen ||
 		cx_gens_floor(ask->ident.key_id) > hit->gen ||
 		!cx_reads_same_shapes(&ask->view, &hit->reads, hit->gen) ||
 		has_own_moved(ask, hit))
@@ -422,7 +422,7 @@ cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
 CxFilled
 cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 {
-	CxDep		fills = {cx_key_of_fills(ask->cache->deps), CX_DEP_FILLS, NULL};
+	CxDep		fills = {cx_key_of_fills(ask->cache->dep_seed), CX_DEP_FILLS, NULL};
 	CxCounter	why;
 	CxLinked	linked;
 	uint32		n;

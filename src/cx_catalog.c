@@ -207,7 +207,7 @@ enter(const char *name, int64 id)
 
 	cache->name_len = (int) strlen(name);
 	cache->id = id;
-	cache->built_in = false;
+	cache->has_row = true;
 	cache->owner = BOOTSTRAP_SUPERUSERID;
 	cache->ttl_us = HOUR_US;
 	cache->negative_ttl_us = MINUTE_US;
@@ -217,10 +217,10 @@ enter(const char *name, int64 id)
 	cache->validate = NULL;
 	cache->required = 0;
 	cache->loader_seed = cx_key_seed;
-	cache->stable = cx_key_stable_name(name, cache->name_len);
+	cache->stable_dep_seed = cx_key_stable_name(name, cache->name_len);
 	cache->limits.entries = cache->limits.bytes = PG_UINT64_MAX;
 	cache->limits.per_scope = PG_UINT64_MAX;
-	if (id < 0)
+	if (cx_registry_is_public(id))
 		cache->limits.bytes = cx_catalog_public_memory();
 	cache->is_shared = false;
 	cache->scoped_by = NULL;
@@ -232,9 +232,9 @@ enter(const char *name, int64 id)
 	cache->loader = NULL;
 	cache->number = cx_registry_register(MyDatabaseId, id, name,
 										 GetCurrentTimestamp(), &cache->uid);
-	cache->shared = cache->number < 0 ? NULL : cx_registry_get(cache->number);
-	cache->deps = cx_key_of_name(MyDatabaseId, name, cache->name_len,
-								 id < 0);
+	cache->shmem = cache->number < 0 ? NULL : cx_registry_get(cache->number);
+	cache->dep_seed = cx_key_of_name(MyDatabaseId, name, cache->name_len,
+									 cx_registry_is_public(id));
 	return cache;
 }
 
@@ -318,7 +318,7 @@ read_row(TupleDesc desc, HeapTuple tuple, uint64 as_of)
 	if (!ISNULL(MAX_ENTRIES_PER_SCOPE))
 		cache->limits.per_scope = DatumGetInt64(COL(MAX_ENTRIES_PER_SCOPE));
 	/* of this transaction's own rows its commit says so */
-	if (cache->shared && !TransactionIdIsCurrentTransactionId(xmin))
+	if (cache->shmem && !TransactionIdIsCurrentTransactionId(xmin))
 		cx_registry_set_row(cache->number, as_of,
 							(cache->persist == CX_PERSIST_SNAPSHOT
 							 ? CX_ROW_KEEP : 0) |
@@ -372,7 +372,7 @@ add_built_in(const char *name, int64 id, bool exact)
 	{
 		CxCache    *cache = enter(name, id);
 
-		cache->built_in = true;
+		cache->has_row = false;
 		cache->exact = exact;
 		cache->grants = MemoryContextAlloc(context, sizeof(CxGrant));
 		cache->grants[0].role = InvalidOid;

@@ -37,7 +37,8 @@ typedef struct CxCache
 	char		name[NAMEDATALEN];	/* hash key */
 	int			name_len;
 	int64		id;
-	bool		built_in;		/* default or queries, without a row */
+	bool		has_row;		/* false: default or queries, as they are
+								 * built in */
 	Oid			owner;
 	int64		ttl_us;			/* CX_TTL_NEVER = entries do not expire */
 	int64		negative_ttl_us;
@@ -59,14 +60,14 @@ typedef struct CxCache
 	char	   *validate;		/* expression that values must meet, or NULL */
 	uint64		required;		/* set of required warmers, 0 = none */
 	uint64		loader_seed;	/* of its loaders' fingerprints */
-	uint64		stable;			/* as deps, and the same after a restart */
+	uint64		stable_dep_seed;	/* the same after a restart */
 
 	/* in shared memory */
 	int			number;			/* -1: no number could be had */
 	uint64		uid;			/* the number's, when the row was read */
-	uint64		deps;			/* of database and name: what the identities
+	uint64		dep_seed;		/* of database and name: what the identities
 								 * of its dependencies are made of */
-	CxSharedCache *shared;
+	CxSharedCache *shmem;		/* NULL without a number */
 } CxCache;
 
 extern CxCache *cx_catalog_find(const char *name, Size len);
@@ -89,7 +90,7 @@ cx_catalog_require(uint64 *required, int64 warmer)
 static inline bool
 cx_catalog_usable(const CxCache *cache)
 {
-	return cache->number >= 0 && cache->shared->uid == cache->uid;
+	return cache->number >= 0 && cache->shmem->uid == cache->uid;
 }
 
 #endif							/* CX_CATALOG_H */

@@ -37,12 +37,12 @@ add_write(const CxAsk *ask)
 	(void) GetTopTransactionId();
 	op = cx_pending_add(CX_OP_WRITE, ask->ident.id);
 	op->cache = ask->ident.cache;
-	op->stable = cx_key_stable_ident(ask->cache->stable, &ask->ident);
+	op->stable = cx_key_stable_ident(ask->cache->stable_dep_seed, &ask->ident);
 	op->u.write.key_id = ask->ident.key_id;
 	op->u.write.scope_id = ask->ident.scope_id;
 	op->u.write.scoped_key_id = ask->ident.scoped_key_id;
-	op->u.write.cache_id = cx_key_of_cache(ask->cache->deps);
-	op->u.write.fills_id = cx_key_of_fills(ask->cache->deps);
+	op->u.write.cache_id = cx_key_of_cache(ask->cache->dep_seed);
+	op->u.write.fills_id = cx_key_of_fills(ask->cache->dep_seed);
 	op->u.write.slot = CX_NONE;
 	op->u.write.base_gen = CX_BASE_ANY;
 	cx_commit_mark_if_ending(op);
@@ -176,7 +176,7 @@ add_stored(const CxCache *cache, uint64 stable)
 void
 cx_cache_stage_nowhere(const CxAsk *ask)
 {
-	add_stored(ask->cache, cx_key_stable_ident(ask->cache->stable, &ask->ident));
+	add_stored(ask->cache, cx_key_stable_ident(ask->cache->stable_dep_seed, &ask->ident));
 }
 
 /*
@@ -271,10 +271,10 @@ add_matched(uint64 id, int cache)
 void
 cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
 {
-	uint64		stable = cx_key_stable_key(cache->stable, key, len);
+	uint64		stable = cx_key_stable_key(cache->stable_dep_seed, key, len);
 
 	if (cx_catalog_usable(cache))
-		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->deps, key, len),
+		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->dep_seed, key, len),
 						 cache->number, NULL, stable);
 	else
 		add_stored(cache, stable);
@@ -284,7 +284,7 @@ cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
 void
 cx_cache_invalidate_scoped(CxAsk *ask)
 {
-	uint64		stable = cx_key_stable_scoped(ask->cache->stable, &ask->ident);
+	uint64		stable = cx_key_stable_scoped(ask->cache->stable_dep_seed, &ask->ident);
 
 	if (cx_catalog_usable(ask->cache))
 		add_invalidation(CX_DEP_KEY, ask->ident.scoped_key_id,
@@ -303,11 +303,11 @@ cx_cache_invalidate_tag(const char *tag, Size len)
 void
 cx_cache_clear_scope(CxCache *cache, const char *scope, Size len)
 {
-	uint64		stable = cx_key_stable_scope(cache->stable, scope, len);
+	uint64		stable = cx_key_stable_scope(cache->stable_dep_seed, scope, len);
 
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_GROUP,
-						 cx_key_of_scope(cache->deps, scope, len),
+						 cx_key_of_scope(cache->dep_seed, scope, len),
 						 cache->number, NULL, stable);
 	else
 		add_stored(cache, stable);
@@ -323,10 +323,10 @@ clear_number(int number, uint64 deps, uint64 stable)
 void
 cx_cache_clear(CxCache *cache)
 {
-	uint64		stable = cx_key_stable_cache(cache->stable);
+	uint64		stable = cx_key_stable_cache(cache->stable_dep_seed);
 
 	if (cx_catalog_usable(cache))
-		clear_number(cache->number, cache->deps, stable);
+		clear_number(cache->number, cache->dep_seed, stable);
 	else
 		add_stored(cache, stable);
 }
@@ -396,19 +396,19 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
 	if (!cx_catalog_usable(cache))
 	{
 		/* which keys there are is not known, so all of them */
-		add_stored(cache, cx_key_stable_cache(cache->stable));
+		add_stored(cache, cx_key_stable_cache(cache->stable_dep_seed));
 		return 0;
 	}
 	(void) GetTopTransactionId();
 	copy = cx_pending_strdup(pattern);
-	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->deps));
-	op->stable = cx_key_stable_like(cache->stable);
+	op = cx_pending_add(CX_OP_LIKE, cx_key_of_fills(cache->dep_seed));
+	op->stable = cx_key_stable_like(cache->stable_dep_seed);
 	op->cache = (uint16) cache->number;
-	op->u.like.deps = cache->deps;
+	op->u.like.deps = cache->dep_seed;
 	op->u.like.pattern = copy;
 	cx_commit_mark_if_ending(op);
 	cx_tier_late();
-	return match_keys(op->cache, cache->deps, pattern, cache, false);
+	return match_keys(op->cache, cache->dep_seed, pattern, cache, false);
 }
 
 /*

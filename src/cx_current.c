@@ -27,8 +27,8 @@ cx_current_admits(const CxAsk *ask, int ntags, const uint64 *tag_id,
 {
 	const CxIdent *ident = &ask->ident;
 	const CxCache *cache = ask->cache;
-	CxDep		dep = {cx_key_of_cache(cache->deps), CX_DEP_CACHE,
-	&cache->shared->gen};
+	CxDep		dep = {cx_key_of_cache(cache->dep_seed), CX_DEP_CACHE,
+	&cache->shmem->gen};
 
 	if (!cx_deps_admits(&ask->view, dep))
 		return false;
@@ -55,7 +55,7 @@ cx_current_admits(const CxAsk *ask, int ntags, const uint64 *tag_id,
 	 * A pattern names keys that were not there as well.  Asked as a group, so
 	 * that one in doubt and unseen is no objection.
 	 */
-	dep.id = cx_key_of_fills(cache->deps);
+	dep.id = cx_key_of_fills(cache->dep_seed);
 	return cx_deps_admits(&ask->view, dep) &&
 		(reads == NULL || cx_reads_admit(&ask->view, reads));
 }
@@ -70,7 +70,7 @@ cx_current_moved_since(const CxAsk *ask, uint64 gen, int ntags,
 {
 	const CxIdent *ident = &ask->ident;
 
-	if (pg_atomic_read_u64(&ask->cache->shared->gen) > gen ||
+	if (pg_atomic_read_u64(&ask->cache->shmem->gen) > gen ||
 		cx_gens_floor(ident->key_id) > gen ||
 		cx_gens_get(CX_GEN_KEY, ident->key_id) > gen)
 		return true;
@@ -94,7 +94,7 @@ bool
 cx_current_patterns_since(const CxAsk *ask, uint64 gen)
 {
 	return gen < cx_gens_known_from() ||
-		cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->deps)) > gen;
+		cx_gens_get(CX_GEN_GROUP, cx_key_of_fills(ask->cache->dep_seed)) > gen;
 }
 
 /* Whether a pattern of this transaction's after operation n matches the key. */
@@ -102,7 +102,7 @@ static bool
 own_pattern_after(const CxAsk *ask, uint32 n)
 {
 	const CxIdent *ident = &ask->ident;
-	uint32		like = cx_pending_last(cx_key_of_fills(ask->cache->deps));
+	uint32		like = cx_pending_last(cx_key_of_fills(ask->cache->dep_seed));
 
 	while (like != CX_OP_NONE && (n == CX_OP_NONE || like > n))
 	{
@@ -125,7 +125,7 @@ cx_current_own_moved_after(const CxAsk *ask, uint32 n, int ntags, const uint64 *
 {
 	const CxIdent *ident = &ask->ident;
 
-	if (cx_pending_later(cx_key_of_cache(ask->cache->deps), n) ||
+	if (cx_pending_later(cx_key_of_cache(ask->cache->dep_seed), n) ||
 		cx_pending_later(ident->key_id, n) || own_pattern_after(ask, n))
 		return true;
 	if (ident->has_scope && (cx_pending_later(ident->scoped_key_id, n) ||

@@ -100,7 +100,7 @@ cx_fetch_begin(CxFetch *f)
 	strlcpy(f->cache, f->ask.cache->name, NAMEDATALEN);
 	f->cache_uid = f->ask.cache->uid;
 	f->exact = f->ask.cache->exact;
-	f->shared = f->ask.cache->is_shared;
+	f->is_shared = f->ask.cache->is_shared;
 	f->old_gen = 0;
 	f->frequency = 0;
 	f->alone = false;
@@ -383,7 +383,7 @@ cx_fetch_load(CxFetch *f, CxFetchRun run, void *arg)
 		if (keep)
 		{
 			f->gen = cx_cache_begin_fill(f->exact);
-			collector = cx_collect_begin(f->exact, f->shared);
+			collector = cx_collect_begin(f->exact, f->is_shared);
 		}
 		run(f, arg);
 	}

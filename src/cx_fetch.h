@@ -30,7 +30,7 @@ typedef struct CxFetch
 	char		cache[NAMEDATALEN];
 	uint64		cache_uid;
 	bool		exact;			/* the cache is */
-	bool		shared;			/* likewise */
+	bool		is_shared;		/* likewise */
 	CxFetchMode mode;
 	Oid			type;			/* of the result */
 	const char *query;			/* NULL: there is none; terminated once the

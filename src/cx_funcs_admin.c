@@ -181,7 +181,7 @@ cachex_alter_cache(PG_FUNCTION_ARGS)
 				 errmsg("changes must be a JSON object"),
 				 errhint("For example {\"ttl\": \"5 min\", \"max_entries\": null}.")));
 	name = pstrdup(cache->name);
-	if (cache->built_in)
+	if (!cache->has_row)
 		cx_define_built_in(cache);
 	change_settings(name, PG_GETARG_JSONB_P(1), false);
 	PG_RETURN_VOID();
@@ -204,7 +204,7 @@ cachex_drop_cache(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	cache = cx_args_cache(fcinfo, 0);
 	cx_owner_require(cache);
-	if (cache->built_in)
+	if (!cache->has_row)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cache \"%s\" is built in and cannot be dropped",
@@ -262,7 +262,7 @@ check_row(HeapTuple row, TupleDesc desc)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a shared cache cannot be kept in a table"),
 				 errhint("Use persist => 'snapshot', or a cache that is not shared.")));
-	if (shared && id < 0)
+	if (shared && cx_registry_is_public(id))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cache \"%s\" is everybody's and cannot be shared",

@@ -113,7 +113,7 @@ count_cache(HTAB *table, const CxCache *cache)
 	while (cx_scan_next(scan, &e))
 	{
 		if (!e.staged && (all || cx_sight_entry(cache, &e)) &&
-			!cx_scan_is_dead(&e, cache->deps, now))
+			!cx_scan_is_dead(&e, cache->dep_seed, now))
 			count_entry(table, &e);
 	}
 	cx_scan_end(scan);

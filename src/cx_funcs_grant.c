@@ -74,7 +74,7 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 
 	cx_args_writable(function);
 	cache = cx_args_cache(fcinfo, 0);
-	if (cache->id < 0)
+	if (cx_registry_is_public(cache->id))
 		cx_owner_require(cache);
 	else
 		cx_owner_require_rights(cache, CX_OWNER_SAYS_WHO);
@@ -82,7 +82,7 @@ change_grant(FunctionCallInfo fcinfo, const char *function, bool give)
 	other = column == readers ? writers : readers;
 	cx_books_text(&args, cache->name);
 	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role_of(fcinfo, 1)), false);
-	if (cache->built_in)
+	if (!cache->has_row)
 		cx_define_built_in(cache);
 	cx_books_run_alone(CX_DEFINITIONS,
 					   psprintf("UPDATE cachex.cache_definition"

@@ -90,9 +90,9 @@ set_times(const CxCache *cache, Datum *v, bool *null)
 	set_percentile(&v[5], &null[5], n, CX_HIT_TIMES, 0.99);
 	v[6] = Float8GetDatum(cx_counters_read(n, CX_WAIT_US) / 1000.0);
 	v[7] = Float8GetDatum(cx_counters_read(n, CX_SAVED_US) / 1000.0);
-	set_time(&v[8], &null[8], cache->shared->last_sweep);
-	set_time(&v[9], &null[9], cache->shared->last_warm);
-	set_time(&v[10], &null[10], cache->shared->stats_reset);
+	set_time(&v[8], &null[8], cache->shmem->last_sweep);
+	set_time(&v[9], &null[9], cache->shmem->last_warm);
+	set_time(&v[10], &null[10], cache->shmem->stats_reset);
 }
 
 static void
@@ -169,7 +169,7 @@ cachex_reset_stats(PG_FUNCTION_ARGS)
 			continue;
 		cx_counters_reset(all[i]->number);
 		cx_policy_reset_peak(all[i]->number);
-		all[i]->shared->stats_reset = GetCurrentTimestamp();
+		all[i]->shmem->stats_reset = GetCurrentTimestamp();
 	}
 	PG_RETURN_VOID();
 }
@@ -258,9 +258,9 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 
 	if (e->staged)
 		status = "pending";
-	else if (cx_scan_is_dead(e, cache->deps, GetCurrentTimestamp()))
+	else if (cx_scan_is_dead(e, cache->dep_seed, GetCurrentTimestamp()))
 		status = e->entry.has_stale && e->ends > GetCurrentTimestamp() &&
-			e->gen > pg_atomic_read_u64(&cache->shared->gen)
+			e->gen > pg_atomic_read_u64(&cache->shmem->gen)
 			? "stale" : "dead";
 	else if (e->entry.flags & CX_ENTRY_NULL)
 		status = "negative";

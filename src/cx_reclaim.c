@@ -129,7 +129,7 @@ remove_found(const CxScanned *found)
 	cx_key_make(&ident, found->cache, shared->uid,
 				cx_key_of_name(shared->db, NameStr(shared->name),
 							   strlen(NameStr(shared->name)),
-							   shared->id < 0),
+							   cx_registry_is_public(shared->id)),
 				entry->role, found->key, entry->key_len,
 				(entry->flags & CX_ENTRY_SCOPE) ? found->scope : NULL,
 				entry->scope_len);

@@ -39,6 +39,13 @@ typedef struct CxSharedCache
 	TimestampTz last_warm;
 } CxSharedCache;
 
+/* Whether it is one of those that everybody may change. */
+static inline bool
+cx_registry_is_public(int64 id)
+{
+	return id < 0;
+}
+
 /* Whether the row of a cache says so. */
 static inline bool
 cx_registry_says(CxSharedCache *cache, uint64 what)

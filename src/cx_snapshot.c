@@ -121,7 +121,7 @@ read_caches(const CxSnapshotHeader *header, Known *known)
 											  c.uid);
 		known[i].uid = c.uid;
 		known[i].deps = cx_key_of_name(c.db, NameStr(c.name), len,
-									   c.id < 0);
+									   cx_registry_is_public(c.id));
 	}
 	cx_registry_restore_last(header->last_uid);
 	return true;

@@ -94,7 +94,7 @@ is_wanted(const CxSlot *slot, const Chosen *chosen)
 		(slot->flags & CX_SLOT_STAGED) || slot->class == CX_CLASS_NONE)
 		return false;
 	cx_scan_one(slot, &e);
-	deps = cx_key_of_name(shared->db, name, strlen(name), shared->id < 0);
+	deps = cx_key_of_name(shared->db, name, strlen(name), cx_registry_is_public(shared->id));
 	if (cx_scan_is_dead(&e, deps, chosen->now))
 		return false;
 	cx_key_make(&ident, slot->cache, shared->uid, deps, e.entry.role, e.key,

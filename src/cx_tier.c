@@ -118,7 +118,7 @@ find_stored(const Wanted *w, CxTierRow *row)
 	if (!cx_tier_open(&tier, AccessShareLock, false))
 		return false;
 	found = cx_tier_get(&tier, ask->view.snapshot, ask->cache->id,
-						ask->cache->stable, &ask->ident, accept, (void *) w,
+						ask->cache->stable_dep_seed, &ask->ident, accept, (void *) w,
 						row);
 	cx_tier_close(&tier);
 	if (!found)

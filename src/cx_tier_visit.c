@@ -113,7 +113,7 @@ ask_for(const CxTierItem *item, CxCache *cache, Names *names, CxAsk *ask)
 		return false;
 	cx_cache_ask(ask, cache, names->bytes + names->scope_len, names->key_len,
 				 names->has_scope ? names->bytes : NULL, names->scope_len);
-	cx_key_make(&ask->ident, (uint16) cache->number, cache->uid, cache->deps,
+	cx_key_make(&ask->ident, (uint16) cache->number, cache->uid, cache->dep_seed,
 				names->role, names->bytes + names->scope_len, names->key_len,
 				names->has_scope ? names->bytes : NULL, names->scope_len);
 	ask->background = true;
@@ -159,7 +159,7 @@ copy_one(CxTier *tier, const CxTierItem *item, Datum seen)
 	cx_put_copy_entry(hit, &new.entry);
 	cx_store_release(hit);
 	new.cache = cache->id;
-	new.stable = cache->stable;
+	new.stable = cache->stable_dep_seed;
 	new.ident = ask.ident;
 	new.seen = seen;
 	cx_tier_delete_older(tier, ask.view.snapshot,

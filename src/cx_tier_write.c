@@ -117,7 +117,7 @@ cx_tier_keep(const CxAsk *ask, const CxNewEntry *entry)
 	old = MemoryContextSwitchTo(context);
 	new = palloc0(sizeof(CxTierNew));
 	new->cache = ask->cache->id;
-	new->stable = ask->cache->stable;
+	new->stable = ask->cache->stable_dep_seed;
 	new->ident = ask->ident;
 	new->ident.key = copy_bytes(ask->ident.key, ask->ident.key_len);
 	if (ask->ident.has_scope)
@@ -199,7 +199,7 @@ void
 cx_tier_discard(const CxAsk *ask)
 {
 	CxTierItem	item = {MyDatabaseId, ask->ident.cache, 0,
-	cx_key_stable_ident(ask->cache->stable, &ask->ident), 0};
+	cx_key_stable_ident(ask->cache->stable_dep_seed, &ask->ident), 0};
 
 	if (ask->usable && ask->cache->persist == CX_PERSIST_TABLE)
 		cx_tier_queue_push(&item);

@@ -350,7 +350,7 @@ remove_others(const Run *run)
 
 		if (!is_from_before(run, &e))
 			continue;
-		cx_key_make(&ident, (uint16) cache->number, cache->uid, cache->deps,
+		cx_key_make(&ident, (uint16) cache->number, cache->uid, cache->dep_seed,
 					e.entry.role, e.key, e.entry.key_len,
 					(e.entry.flags & CX_ENTRY_SCOPE) ? e.scope : NULL,
 					e.entry.scope_len);
@@ -482,7 +482,7 @@ note_warmed(const CxWarmer *w)
 	CxCache    *cache = cache_of(w);
 
 	if (cx_catalog_usable(cache))
-		cache->shared->last_warm = GetCurrentTimestamp();
+		cache->shmem->last_warm = GetCurrentTimestamp();
 }
 
 /*

@@ -35,7 +35,7 @@ cx_warmth_epoch(const CxCache *cache)
 
 	if (cache && cx_catalog_usable(cache))
 		h = cx_key_mix(h + cache->uid) +
-			pg_atomic_read_u64(&cache->shared->gen);
+			pg_atomic_read_u64(&cache->shmem->gen);
 	return (int64) cx_key_mix(h);
 }
 
@@ -44,7 +44,7 @@ void
 cx_warmth_expect(const CxCache *cache)
 {
 	if (cache && cx_catalog_usable(cache))
-		(void) pg_atomic_exchange_u32(&cache->shared->warmers, 1);
+		(void) pg_atomic_exchange_u32(&cache->shmem->warmers, 1);
 }
 
 /* What shared memory holds when all is there. */
@@ -59,7 +59,7 @@ void
 cx_warmth_publish(const CxCache *cache, uint64 required, int64 epoch)
 {
 	if (cx_catalog_usable(cache))
-		pg_atomic_write_u64(&cache->shared->warmed, all_of(required, epoch));
+		pg_atomic_write_u64(&cache->shmem->warmed, all_of(required, epoch));
 }
 
 /* Whether a required warmer has still to run, and can. */
@@ -68,6 +68,6 @@ cx_warmth_loading(const CxCache *cache)
 {
 	return cache->required != 0 && cache->enabled && cx_guc_enabled &&
 		cx_catalog_usable(cache) && !RecoveryInProgress() &&
-		pg_atomic_read_u64(&cache->shared->warmed) !=
+		pg_atomic_read_u64(&cache->shmem->warmed) !=
 		all_of(cache->required, cx_warmth_epoch(cache));
 }
