@@ -302,7 +302,7 @@ finish_clear(const CxOp *op)
 	cx_wake_before(0);
 	/* the generation has moved before: see cx_warmth */
 	if (pg_atomic_exchange_u32(&cx_registry_get(op->cache)->warmers, 0) != 0)
-		cx_visits_ask(MyDatabaseId);
+		cx_visits_due_now(MyDatabaseId);
 }
 
 /* What has to do with whole caches, after all entries are in place. */

@@ -279,7 +279,7 @@ wait_for_ticket(const CxWarmer *w, int ticket, char *message)
 	launched = start;
 	while ((state = cx_waits_sleep(ticket, STEP_MS, message)) <= CX_WAIT_RUNNING)
 	{
-		if (cx_visits_launched())
+		if (cx_visits_has_launcher())
 			INSTR_TIME_SET_CURRENT(launched);
 		if (ms_since(launched) >= LAUNCHER_MS)
 			refuse_to_wait(CX_WAIT_FREE);
@@ -311,7 +311,7 @@ run_now(const CxWarmer *w)
 				 errhint("Call cachex.warm() without wait.")));
 	PG_ENSURE_ERROR_CLEANUP(end_ticket_cb, Int32GetDatum(ticket));
 	{
-		cx_visits_ask(MyDatabaseId);
+		cx_visits_due_now(MyDatabaseId);
 		state = wait_for_ticket(w, ticket, message);
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(end_ticket_cb, Int32GetDatum(ticket));

@@ -122,7 +122,7 @@ end_interests(bool committed)
 		if (interests[i].held)
 			cx_visits_release(interests[i].db);
 		if (interests[i].ask && committed)
-			cx_visits_ask(interests[i].db);
+			cx_visits_due_now(interests[i].db);
 	}
 }
 
@@ -262,7 +262,7 @@ read_databases(void)
 static void
 seat(void)
 {
-	while (waiting != NIL && cx_visits_want(linitial_oid(waiting)))
+	while (waiting != NIL && cx_visits_make_due(linitial_oid(waiting)))
 		waiting = list_delete_first(waiting);
 	if (cx_visits_crowded() && !told_full)
 	{

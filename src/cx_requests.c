@@ -361,7 +361,7 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 	if (len == 0 || database == NULL || !cx_launcher_serves(database))
 		return CX_REQUEST_REFUSED;
 	result = queue(id, r->role, &data, len, ticket, running);
-	if (result == CX_REQUEST_QUEUED && !cx_visits_call(MyDatabaseId) &&
+	if (result == CX_REQUEST_QUEUED && !cx_visits_request_waits(MyDatabaseId) &&
 		take_back(*ticket))
 		return CX_REQUEST_REFUSED;
 	return result;

@@ -129,7 +129,7 @@ cx_tier_queue_push(const CxTierItem *item)
 	if (dropped >= 0)
 		cx_counters_add(dropped, CX_TIER_DROPPED, 1);
 	if (ask)
-		cx_visits_ask(item->db);
+		cx_visits_due_now(item->db);
 }
 
 /*
@@ -252,7 +252,7 @@ cx_tier_queue_clean(Oid db, TimestampTz when)
 	}
 	LWLockRelease(queue->lock);
 	if (ask)
-		cx_visits_ask_by(db, when);
+		cx_visits_due_by(db, when);
 }
 
 /* When the rows of a database are to be looked through. */

@@ -105,7 +105,7 @@ cx_visits_init(void *memory)
 
 /* When shared memory was new: what had run before has left no entries. */
 TimestampTz
-cx_visits_since(void)
+cx_visits_server_start(void)
 {
 	return visits->since;
 }
@@ -215,7 +215,7 @@ end_visit_locked(Place *p)
 
 /* Asks for a visit at an instant, or earlier. Cannot fail. */
 void
-cx_visits_ask_by(Oid db, TimestampTz when)
+cx_visits_due_by(Oid db, TimestampTz when)
 {
 	Place	   *p;
 
@@ -233,9 +233,9 @@ cx_visits_ask_by(Oid db, TimestampTz when)
 
 /* The same, at once. */
 void
-cx_visits_ask(Oid db)
+cx_visits_due_now(Oid db)
 {
-	cx_visits_ask_by(db, NOW);
+	cx_visits_due_by(db, NOW);
 }
 
 /*
@@ -243,7 +243,7 @@ cx_visits_ask(Oid db)
  * once more, else one comes at once.  False: nobody will come.  Cannot fail.
  */
 bool
-cx_visits_call(Oid db)
+cx_visits_request_waits(Oid db)
 {
 	Place	   *p;
 	bool		comes;
@@ -354,7 +354,7 @@ cx_visits_running(Oid db, CxRunning *running)
 
 /* Whether there is a launcher at present. */
 bool
-cx_visits_launched(void)
+cx_visits_has_launcher(void)
 {
 	return visits->latch != NULL;
 }
@@ -407,7 +407,7 @@ cx_visits_crowded(void)
 
 /* Makes a visit due; false: all places are taken. */
 bool
-cx_visits_want(Oid db)
+cx_visits_make_due(Oid db)
 {
 	Place	   *p;
 

@@ -28,23 +28,23 @@ typedef struct CxRunning
 
 extern Size cx_visits_size(void);
 extern void cx_visits_init(void *memory);
-extern TimestampTz cx_visits_since(void);
+extern TimestampTz cx_visits_server_start(void);
 
 /* For sessions */
-extern void cx_visits_ask(Oid db);
-extern bool cx_visits_call(Oid db);
-extern void cx_visits_ask_by(Oid db, TimestampTz when);
+extern void cx_visits_due_now(Oid db);
+extern bool cx_visits_request_waits(Oid db);
+extern void cx_visits_due_by(Oid db, TimestampTz when);
 extern bool cx_visits_hold(Oid db);
 extern void cx_visits_wait(Oid db);
 extern void cx_visits_release(Oid db);
-extern bool cx_visits_launched(void);
+extern bool cx_visits_has_launcher(void);
 extern bool cx_visits_running(Oid db, CxRunning *running);
 
 /* For the launcher */
 extern void cx_visits_attach(Latch *latch);
 extern bool cx_visits_all_due(TimestampTz now);
 extern bool cx_visits_crowded(void);
-extern bool cx_visits_want(Oid db);
+extern bool cx_visits_make_due(Oid db);
 extern Oid	cx_visits_next(TimestampTz now, TimestampTz *due);
 extern void cx_visits_begin(Oid db, CxVisit *visit);
 extern void cx_visits_failed(const CxVisit *visit);

@@ -31,7 +31,7 @@
 int64
 cx_warmth_epoch(const CxCache *cache)
 {
-	uint64		h = cx_key_mix((uint64) cx_visits_since()) + MyDatabaseId;
+	uint64		h = cx_key_mix((uint64) cx_visits_server_start()) + MyDatabaseId;
 
 	if (cache && cx_catalog_usable(cache))
 		h = cx_key_mix(h + cache->uid) +
