@@ -50,7 +50,7 @@ void
 cx_access_begin(CxAccess *access, Oid filler)
 {
 	access->filler = filler;
-	access->closed = false;
+	access->filler_only = false;
 	access->len = 0;
 }
 
@@ -74,12 +74,12 @@ static void
 add_item(CxAccess *access, uint32 kind, uint32 *item, int len)
 {
 	item[0] = kind | (uint32) (len - 1) << 8;
-	if (access->closed || is_there(access, item, len))
+	if (access->filler_only || is_there(access, item, len))
 		return;
 	if (access->len + len > CX_MAX_ACCESS)
 	{
 		/* too much to be remembered */
-		access->closed = true;
+		access->filler_only = true;
 		return;
 	}
 	memcpy(&access->word[access->len], item, len * sizeof(uint32));
@@ -106,14 +106,14 @@ add_relation(CxAccess *access, Oid rel, const Bitmapset *columns)
 	int			column = -1;
 
 	if (get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
-		access->closed = true;
+		access->filler_only = true;
 	add_object(access, KIND_SCHEMA, get_rel_namespace(rel));
 	item[1] = rel;
 	while ((column = bms_next_member(columns, column)) >= 0)
 	{
 		if (len == lengthof(item))
 		{
-			access->closed = true;
+			access->filler_only = true;
 			return;
 		}
 		item[len++] = (uint32) column;
@@ -127,7 +127,7 @@ cx_access_add_sharing(CxAccess *access, const CxSharing *sharing)
 	ListCell   *lc;
 
 	if (sharing->personal)
-		access->closed = true;
+		access->filler_only = true;
 	foreach(lc, sharing->functions)
 		add_object(access, KIND_FUNCTION, lfirst_oid(lc));
 	foreach(lc, sharing->schemas)
@@ -136,7 +136,7 @@ cx_access_add_sharing(CxAccess *access, const CxSharing *sharing)
 
 /* Whether rows of a relation may be for some roles only. */
 bool
-cx_access_row_security(Oid rel)
+cx_access_has_row_security(Oid rel)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
 	bool		result;
@@ -174,13 +174,13 @@ cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt)
 	ListCell   *lc;
 
 	if (stmt->dependsOnRole)
-		access->closed = true;
+		access->filler_only = true;
 	foreach(lc, stmt->rtable)
 	{
 		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
 
-		if (OidIsValid(rte->relid) && cx_access_row_security(rte->relid))
-			access->closed = true;
+		if (OidIsValid(rte->relid) && cx_access_has_row_security(rte->relid))
+			access->filler_only = true;
 		if (OidIsValid(rte->relid) &&
 			get_rel_relkind(rte->relid) == RELKIND_VIEW)
 			add_view(access, rte->relid);
@@ -286,7 +286,7 @@ cx_access_check(const CxIdent *ident, const CxHit *hit)
 
 	if (entry->filler == role)
 		return true;
-	if (entry->closed)
+	if (entry->filler_only)
 		return false;
 	for (int i = 0; i < CX_CHECKED_ROLES; i++)
 	{

@@ -10,7 +10,7 @@
 #include "cx_share.h"
 #include "cx_store.h"
 
-extern bool cx_access_row_security(Oid rel);
+extern bool cx_access_has_row_security(Oid rel);
 extern void cx_access_begin(CxAccess *access, Oid filler);
 extern void cx_access_add_sharing(CxAccess *access, const CxSharing *sharing);
 extern void cx_access_add_plan(CxAccess *access, const PlannedStmt *stmt);

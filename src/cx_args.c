@@ -53,7 +53,7 @@ cx_args_text(FunctionCallInfo fcinfo, int n, const char *what, Size longest)
  * runs.
  */
 static inline void
-hear_of_changes(void)
+accept_messages_once_a_statement(void)
 {
 	static TimestampTz heard = 0;
 	TimestampTz statement = GetCurrentStatementStartTimestamp();
@@ -70,7 +70,7 @@ cx_args_cache(FunctionCallInfo fcinfo, int n)
 {
 	text	   *name = cx_args_text(fcinfo, n, "cache name", NAMEDATALEN - 1);
 
-	hear_of_changes();
+	accept_messages_once_a_statement();
 	return cx_catalog_get(VARDATA_ANY(name), VARSIZE_ANY_EXHDR(name));
 }
 

@@ -106,7 +106,7 @@ relcache_cb(Datum arg, Oid relid)
 
 /* Before the first look-up. */
 static void
-hear_of_changes(void)
+register_callback(void)
 {
 	static bool done = false;
 
@@ -428,7 +428,7 @@ load(void)
 {
 	MemoryContext old;
 
-	hear_of_changes();
+	register_callback();
 	relation = cx_catalog_table("cache_definition");
 	if (!OidIsValid(relation))
 		ereport(ERROR,

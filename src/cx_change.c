@@ -356,7 +356,7 @@ match_keys(int cache, uint64 deps, const char *pattern, const CxCache *seen_by,
 		   bool at_commit)
 {
 	CxScan	   *scan = cx_scan_begin(cache);
-	bool		all = seen_by && cx_sight_all_entries(seen_by);
+	bool		all = seen_by && cx_sight_every_entry(seen_by);
 	CxScanned	entry;
 	Size		pattern_len = strlen(pattern);
 	TimestampTz now = GetCurrentTimestamp();

@@ -176,7 +176,7 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 	else if (c->access && judgement->refusal != CX_NOT_REFUSED)
 	{
 		/* what a definer runs is the same for all, but for the session's own */
-		c->access->closed = true;
+		c->access->filler_only = true;
 	}
 	if (!c->exact)
 		return;
@@ -319,7 +319,7 @@ begin_access(CxCollector *c)
 	cx_access_begin(c->access, c->user);
 	cx_share_json(&sharing);
 	if (sharing.personal || cx_names_hidden())
-		c->access->closed = true;
+		c->access->filler_only = true;
 }
 
 /*
@@ -383,7 +383,7 @@ cx_collect_caught(void)
 	{
 		/* another one may not have met with it */
 		if (c->access)
-			c->access->closed = true;
+			c->access->filler_only = true;
 		if (c->exact && c->refusal == CX_NOT_REFUSED)
 		{
 			c->refusal = CX_UNKNOWN_QUERY;
@@ -521,7 +521,7 @@ cx_collect_cached(const CxReads *reads, bool exact)
 				   "what happens to be in a cache");
 		/* and that may be another one's, or for him only */
 		if (c->access)
-			c->access->closed = true;
+			c->access->filler_only = true;
 		for (int i = 0; i < reads->nread; i++)
 			add_relation(c, reads->rel[i], true);
 		for (int at = 0; at < reads->settings_len;

@@ -48,7 +48,7 @@ typedef struct StaleField
 typedef struct AccessField
 {
 	Oid			filler;
-	uint16		closed;
+	uint16		filler_only;
 	uint16		len;
 	Oid			checked[CX_CHECKED_ROLES];
 } AccessField;
@@ -191,7 +191,7 @@ write_fields(CxCursor *c, uint8 flags, const CxNewEntry *entry)
 	}
 	if (entry->access)
 	{
-		AccessField field = {entry->access->filler, entry->access->closed,
+		AccessField field = {entry->access->filler, entry->access->filler_only,
 		entry->access->len};
 
 		cx_arena_write(c, &field, sizeof(field));
@@ -299,7 +299,7 @@ read_changing(CxCursor *c, CxEntry *entry)
 
 		cx_arena_read(c, &field, sizeof(field));
 		entry->filler = field.filler;
-		entry->closed = field.closed;
+		entry->filler_only = field.filler_only;
 		entry->access_len = field.len;
 		memcpy(entry->checked, field.checked, sizeof(field.checked));
 	}
@@ -514,7 +514,7 @@ cx_entry_access(const CxEntry *entry, CxAccess *access)
 	CxCursor	c = entry->tags;
 
 	access->filler = entry->filler;
-	access->closed = entry->closed;
+	access->filler_only = entry->filler_only;
 	access->len = entry->access_len;
 	cx_arena_skip(&c, entry->ntags * sizeof(uint64) + entry->tags_len +
 				  reads_len(entry->nread + entry->nabove,

@@ -64,7 +64,7 @@ typedef struct CxReads
 typedef struct CxAccess
 {
 	Oid			filler;			/* is not checked; InvalidOid: everybody is */
-	bool		closed;			/* nobody else is served */
+	bool		filler_only;	/* nobody else is served */
 	uint16		len;
 	uint32		word[CX_MAX_ACCESS];
 } CxAccess;
@@ -117,7 +117,7 @@ typedef struct CxEntry
 	uint16		nabove;
 	uint16		settings_len;
 	bool		has_access;
-	bool		closed;			/* as in CxAccess, as are the next two */
+	bool		filler_only;	/* as in CxAccess, as are the next two */
 	Oid			filler;
 	uint16		access_len;
 	Oid			checked[CX_CHECKED_ROLES];	/* roles that may be served */

@@ -105,7 +105,7 @@ count_entry(HTAB *table, const CxScanned *e)
 static void
 count_cache(HTAB *table, const CxCache *cache)
 {
-	bool		all = cx_sight_all_entries(cache);
+	bool		all = cx_sight_every_entry(cache);
 	CxScan	   *scan = cx_scan_begin(cache->number);
 	TimestampTz now = GetCurrentTimestamp();
 	CxScanned	e;

@@ -138,7 +138,7 @@ cachex_stats(PG_FUNCTION_ARGS)
 		Datum		v[STATS_NCOLS];
 		bool		null[STATS_NCOLS];
 
-		if (!cx_sight_cache(all[i]))
+		if (!cx_sight_counters(all[i]))
 			continue;
 		stats_row(all[i], v, null);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, v, null);
@@ -285,7 +285,7 @@ put_entry(ReturnSetInfo *rsinfo, const CxCache *cache, const CxScanned *e)
 static void
 list_cache(ReturnSetInfo *rsinfo, const CxCache *cache, const char *pattern)
 {
-	bool		all = cx_sight_all_entries(cache);
+	bool		all = cx_sight_every_entry(cache);
 	CxScan	   *scan = cx_scan_begin(cache->number);
 	CxScanned	e;
 

@@ -22,20 +22,20 @@ reads_all_stats(void)
 	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
 }
 
-/* Whether the current role is shown the counters of a cache. */
+/* Whether the current role may see the counters of a cache. */
 bool
-cx_sight_cache(CxCache *cache)
+cx_sight_counters(CxCache *cache)
 {
 	return cx_grants_of(cache) != 0 || cx_owner_may_manage(cache) ||
 		reads_all_stats();
 }
 
 /*
- * Whether it is shown every entry of a cache.  Keys can be as secret as rows,
- * so it is not enough to own the database.
+ * Whether the current role may see every entry of a cache.  Keys can be as
+ * secret as rows, so it is not enough to own the database.
  */
 bool
-cx_sight_all_entries(const CxCache *cache)
+cx_sight_every_entry(const CxCache *cache)
 {
 	return cx_owner_has_rights(cache, GetUserId()) || reads_all_stats();
 }
@@ -53,7 +53,10 @@ is_in_own_scope(const CxCache *cache, const CxScanned *e)
 		memcmp(own, e->scope, e->entry.scope_len) == 0;
 }
 
-/* Whether it is shown an entry; those of shared caches have no role. */
+/*
+ * Whether the current role may see an entry.  Those of shared caches have no
+ * role: who may see every entry sees them.
+ */
 bool
 cx_sight_entry(const CxCache *cache, const CxScanned *e)
 {

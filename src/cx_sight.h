@@ -8,8 +8,8 @@
 #include "cx_catalog.h"
 #include "cx_scan.h"
 
-extern bool cx_sight_cache(CxCache *cache);
-extern bool cx_sight_all_entries(const CxCache *cache);
+extern bool cx_sight_counters(CxCache *cache);
+extern bool cx_sight_every_entry(const CxCache *cache);
 extern bool cx_sight_entry(const CxCache *cache, const CxScanned *e);
 
 #endif							/* CX_SIGHT_H */

@@ -74,7 +74,7 @@ any_row_security(List *tables)
 
 	foreach(lc, tables)
 	{
-		if (cx_access_row_security(lfirst_oid(lc)))
+		if (cx_access_has_row_security(lfirst_oid(lc)))
 			return true;
 	}
 	return false;
