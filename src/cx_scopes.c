@@ -21,14 +21,14 @@
 
 #include "cx_scopes.h"
 
-#define PLACES	7				/* in a bucket */
-#define LOAD	4				/* scopes a bucket, on average */
-#define BRANCHES (CX_SLOT_SIZE / sizeof(uint32))	/* of a directory */
+#define BUCKET_PLACES	7		/* in a bucket */
+#define MEAN_LOAD	4			/* scopes a bucket, on average */
+#define DIRECTORY_BUCKETS (CX_SLOT_SIZE / sizeof(uint32))	/* of a directory */
 
 typedef struct Bucket
 {
-	uint32		hash[PLACES];
-	uint32		oldest[PLACES]; /* CX_NONE = empty */
+	uint32		hash[BUCKET_PLACES];
+	uint32		oldest[BUCKET_PLACES];	/* CX_NONE = empty */
 	uint32		overflow;		/* more, by the chain of their oldest */
 	uint32		unused;
 } Bucket;
@@ -43,7 +43,7 @@ typedef struct Scopes
 	uint32		max_buckets;
 	uint32		nspare;
 	uint32		spare[2];		/* granules for the next bucket */
-	/* granules, each of which lists the granules of BRANCHES buckets */
+	/* granules, each of which lists the granules of DIRECTORY_BUCKETS buckets */
 	uint32		directory[FLEXIBLE_ARRAY_MEMBER];
 } Scopes;
 
@@ -57,9 +57,9 @@ typedef struct Place
 static Scopes *scopes;
 
 static uint32
-directories(uint32 max_entries)
+count_directories(uint32 max_entries)
 {
-	return max_entries / (LOAD * BRANCHES) + 1;
+	return max_entries / (MEAN_LOAD * DIRECTORY_BUCKETS) + 1;
 }
 
 /* Bytes of shared memory: one for sixteen entries. */
@@ -67,7 +67,7 @@ Size
 cx_scopes_size(uint32 max_entries)
 {
 	return MAXALIGN(add_size(offsetof(Scopes, directory),
-							 mul_size(directories(max_entries),
+							 mul_size(count_directories(max_entries),
 									  sizeof(uint32))));
 }
 
@@ -76,7 +76,7 @@ void
 cx_scopes_init(void *memory, uint32 max_entries)
 {
 	scopes = memory;
-	scopes->max_buckets = directories(max_entries) * BRANCHES;
+	scopes->max_buckets = count_directories(max_entries) * DIRECTORY_BUCKETS;
 }
 
 /* ---- buckets ---- */
@@ -95,17 +95,17 @@ hash_of(uint32 slot)
 
 /* What says which granule a bucket is. */
 static inline uint32 *
-branch(uint32 n)
+bucket_granule(uint32 n)
 {
-	uint32	   *directory = cx_arena_slot(scopes->directory[n / BRANCHES]);
+	uint32	   *directory = cx_arena_slot(scopes->directory[n / DIRECTORY_BUCKETS]);
 
-	return &directory[n % BRANCHES];
+	return &directory[n % DIRECTORY_BUCKETS];
 }
 
 static inline Bucket *
 bucket(uint32 n)
 {
-	return cx_arena_slot(*branch(n));
+	return cx_arena_slot(*bucket_granule(n));
 }
 
 /* The bucket of which another one, not the first, has its part. */
@@ -127,9 +127,9 @@ number_of(uint32 hash)
 
 /* Puts a scope, which is nowhere, into a bucket. */
 static void
-put(Bucket *b, uint32 hash, uint32 oldest)
+put_scope(Bucket *b, uint32 hash, uint32 oldest)
 {
-	for (int i = 0; i < PLACES; i++)
+	for (int i = 0; i < BUCKET_PLACES; i++)
 	{
 		if (b->oldest[i] != CX_NONE)
 			continue;
@@ -143,7 +143,7 @@ put(Bucket *b, uint32 hash, uint32 oldest)
 
 /* Takes any scope out of a bucket that has some. */
 static uint32
-take(Bucket *b, uint32 *hash)
+take_any_scope(Bucket *b, uint32 *hash)
 {
 	uint32		oldest = b->overflow;
 
@@ -153,7 +153,7 @@ take(Bucket *b, uint32 *hash)
 		*hash = hash_of(oldest);
 		return oldest;
 	}
-	for (int i = 0; i < PLACES; i++)
+	for (int i = 0; i < BUCKET_PLACES; i++)
 	{
 		if (b->oldest[i] == CX_NONE)
 			continue;
@@ -174,23 +174,23 @@ redistribute(Bucket *b)
 	uint32		hash;
 
 	memset(b, 0, sizeof(Bucket));
-	while ((oldest = take(&old, &hash)) != CX_NONE)
-		put(bucket(number_of(hash)), hash, oldest);
+	while ((oldest = take_any_scope(&old, &hash)) != CX_NONE)
+		put_scope(bucket(number_of(hash)), hash, oldest);
 }
 
 /* Granules that one more bucket takes: it may begin a directory. */
 static inline uint32
-needed(void)
+granules_needed(void)
 {
-	return scopes->nbuckets % BRANCHES == 0 ? 2 : 1;
+	return scopes->nbuckets % DIRECTORY_BUCKETS == 0 ? 2 : 1;
 }
 
 /* Whether the table wants a granule before the next scope comes. */
 bool
 cx_scopes_wants(void)
 {
-	return scopes->nscopes >= scopes->nbuckets * LOAD &&
-		scopes->nspare < needed() &&
+	return scopes->nscopes >= scopes->nbuckets * MEAN_LOAD &&
+		scopes->nspare < granules_needed() &&
 		scopes->nbuckets < scopes->max_buckets;
 }
 
@@ -198,7 +198,7 @@ cx_scopes_wants(void)
 bool
 cx_scopes_is_ready(void)
 {
-	return scopes->nbuckets > 0 || scopes->nspare >= needed();
+	return scopes->nbuckets > 0 || scopes->nspare >= granules_needed();
 }
 
 void
@@ -213,20 +213,20 @@ uint32
 cx_scopes_granules(void)
 {
 	return scopes->nspare + scopes->nbuckets +
-		(scopes->nbuckets + BRANCHES - 1) / BRANCHES;
+		(scopes->nbuckets + DIRECTORY_BUCKETS - 1) / DIRECTORY_BUCKETS;
 }
 
 /* Adds a bucket, if there is memory for it. */
 static void
-grow(void)
+add_bucket(void)
 {
 	uint32		n = scopes->nbuckets;
 
-	if (scopes->nspare < needed())
+	if (scopes->nspare < granules_needed())
 		return;
-	if (n % BRANCHES == 0)
-		scopes->directory[n / BRANCHES] = scopes->spare[--scopes->nspare];
-	*branch(n) = scopes->spare[--scopes->nspare];
+	if (n % DIRECTORY_BUCKETS == 0)
+		scopes->directory[n / DIRECTORY_BUCKETS] = scopes->spare[--scopes->nspare];
+	*bucket_granule(n) = scopes->spare[--scopes->nspare];
 	memset(bucket(n), 0, sizeof(Bucket));
 	scopes->nbuckets++;
 	if (n > 0)
@@ -241,9 +241,9 @@ drop_bucket(uint32 *granules)
 
 	if (n > 0)
 		redistribute(bucket(n));
-	granules[0] = *branch(n);
-	granules[1] = scopes->directory[n / BRANCHES];
-	return n % BRANCHES == 0 ? 2 : 1;
+	granules[0] = *bucket_granule(n);
+	granules[1] = scopes->directory[n / DIRECTORY_BUCKETS];
+	return n % DIRECTORY_BUCKETS == 0 ? 2 : 1;
 }
 
 /*
@@ -268,7 +268,7 @@ cx_scopes_shrink(uint32 *granules, int max, int *n)
 
 /* Whether a slot belongs to the scope of another one. */
 static bool
-is_of(uint32 n, uint32 other)
+is_in_scope_of(uint32 n, uint32 other)
 {
 	char		scope[CX_MAX_SCOPE];
 
@@ -283,22 +283,22 @@ is_of(uint32 n, uint32 other)
 
 /* Finds the scope of a slot, which need not be in it. */
 static Place
-find(uint32 n)
+find_scope(uint32 n)
 {
 	uint32		hash = hash_of(n);
 	Place		place = {bucket(number_of(hash)), NULL};
 	Bucket	   *b = place.bucket;
 
-	for (int i = 0; i < PLACES && place.at == NULL; i++)
+	for (int i = 0; i < BUCKET_PLACES && place.at == NULL; i++)
 	{
 		if (b->hash[i] == hash && b->oldest[i] != CX_NONE &&
-			is_of(n, b->oldest[i]))
+			is_in_scope_of(n, b->oldest[i]))
 			place.at = &b->oldest[i];
 	}
 	for (uint32 *at = &b->overflow; *at != CX_NONE && place.at == NULL;
 		 at = &link_of(*at)->chain)
 	{
-		if (is_of(n, *at))
+		if (is_in_scope_of(n, *at))
 			place.at = at;
 	}
 	return place;
@@ -308,14 +308,14 @@ find(uint32 n)
 
 /* Begins a scope with a slot. */
 static void
-begin(Bucket *b, uint32 n)
+begin_scope(Bucket *b, uint32 n)
 {
 	CxScopeLink *link = link_of(n);
 
 	link->prev = link->next = n;
 	link->chain = CX_NONE;
 	link->count = 1;
-	put(b, hash_of(n), n);
+	put_scope(b, hash_of(n), n);
 	scopes->nscopes++;
 }
 
@@ -343,13 +343,13 @@ replace_oldest(Place place, uint32 other)
 
 /* Takes a scope that has no other entry off the table. */
 static void
-end(Place place)
+end_scope(Place place)
 {
 	Bucket	   *b = place.bucket;
 	uint32		more = b->overflow;
 
 	scopes->nscopes--;
-	if (place.at < b->oldest || place.at >= b->oldest + PLACES)
+	if (place.at < b->oldest || place.at >= b->oldest + BUCKET_PLACES)
 		*place.at = link_of(*place.at)->chain;
 	else
 	{
@@ -357,7 +357,7 @@ end(Place place)
 		if (more == CX_NONE)
 			return;
 		b->overflow = link_of(more)->chain;
-		put(b, hash_of(more), more);
+		put_scope(b, hash_of(more), more);
 	}
 }
 
@@ -367,11 +367,11 @@ cx_scopes_enter(uint32 n)
 {
 	Place		place;
 
-	if (scopes->nscopes >= scopes->nbuckets * LOAD)
-		grow();
-	place = find(n);
+	if (scopes->nscopes >= scopes->nbuckets * MEAN_LOAD)
+		add_bucket();
+	place = find_scope(n);
 	if (place.at == NULL)
-		begin(place.bucket, n);
+		begin_scope(place.bucket, n);
 	else
 		append(*place.at, n);
 	scopes->entries++;
@@ -383,7 +383,7 @@ cx_scopes_restore(uint32 n)
 {
 	cx_scopes_enter(n);
 	if (link_of(n)->next != n)
-		replace_oldest(find(n), n);
+		replace_oldest(find_scope(n), n);
 }
 
 /* Takes a slot out of its scope. */
@@ -391,12 +391,12 @@ void
 cx_scopes_leave(uint32 n)
 {
 	CxScopeLink *link = link_of(n);
-	Place		place = find(n);
+	Place		place = find_scope(n);
 
 	scopes->entries--;
 	if (link->next == n)
 	{
-		end(place);
+		end_scope(place);
 		return;
 	}
 	link_of(*place.at)->count--;
@@ -410,7 +410,7 @@ cx_scopes_leave(uint32 n)
 void
 cx_scopes_renew(uint32 n)
 {
-	Place		place = find(n);
+	Place		place = find_scope(n);
 
 	/* from the oldest to the latest is one step round */
 	if (*place.at == n)
@@ -432,7 +432,7 @@ cx_scopes_oldest(uint32 n)
 	Place		place = {NULL, NULL};
 
 	if (scopes->nbuckets > 0)
-		place = find(n);
+		place = find_scope(n);
 	return place.at ? *place.at : CX_NONE;
 }
 
@@ -454,14 +454,14 @@ cx_scopes_count(uint32 oldest)
 static uint32
 next_scope(const Bucket *b, int *i, uint32 before)
 {
-	while (*i < PLACES)
+	while (*i < BUCKET_PLACES)
 	{
 		uint32		oldest = b->oldest[(*i)++];
 
 		if (oldest != CX_NONE)
 			return oldest;
 	}
-	return (*i)++ == PLACES ? b->overflow : link_of(before)->chain;
+	return (*i)++ == BUCKET_PLACES ? b->overflow : link_of(before)->chain;
 }
 
 /*
@@ -512,7 +512,7 @@ check_scope(uint32 oldest, uint64 *entries)
 		if (slot->class == CX_CLASS_NONE ||
 			(slot->flags & CX_SLOT_IN_SCOPE) == 0)
 			return "a scope holds what is no entry of one";
-		if (!is_of(n, oldest))
+		if (!is_in_scope_of(n, oldest))
 			return "an entry is in the wrong scope";
 		if (link_of(link_of(n)->next)->prev != n)
 			return "the entries of a scope are not a ring";
