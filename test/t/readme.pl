@@ -1,4 +1,5 @@
-# What README.md shows works, and it names every object and setting.
+# What README.md shows works, and it names every object, column and setting;
+# test/README.md names every test.
 use strict;
 use warnings;
 
@@ -41,6 +42,34 @@ my $names = $node->safe_psql(
 	SELECT name FROM pg_settings WHERE name LIKE 'cachex.%'});
 my @missing = grep { $readme !~ /\b\Q$_\E\b/ } split /\n/, $names;
 is("@missing", '', 'README names every function, view and setting');
+
+# columns of the views, of what lookup and entries return, and of functions
+# that return a row
+my $columns = $node->safe_psql(
+	'postgres', q{
+	SELECT DISTINCT attname FROM pg_attribute
+	WHERE attnum > 0 AND NOT attisdropped AND attrelid IN (SELECT oid
+		FROM pg_class WHERE relnamespace = 'cachex'::regnamespace
+			AND relkind IN ('v', 'c'))
+	UNION
+	SELECT unnest(proargnames[pronargs + 1:]) FROM pg_proc
+	WHERE oid IN ('cachex.memory'::regproc, 'cachex.function_use'::regproc)});
+cmp_ok(scalar(split /\n/, $columns), '>', 100, 'there are columns');
+@missing = grep { $readme !~ /`\Q$_\E`/ } split /\n/, $columns;
+is("@missing", '', 'README names every column');
+
+# files of tests, by name or by a pattern with * at its end
+my $tests = slurp_file('test/README.md');
+my %named = map { $_ => 1 } $tests =~ /`([^`\s]+)`/g;
+my @patterns = map { /^(.*)\*$/ ? $1 : () } keys %named;
+my @files = map { m{^test/((?:sql|specs|t)/\w+)\.(?:sql|spec|pl)$} ? $1 : () }
+	glob('test/sql/*.sql test/specs/*.spec test/t/*.pl');
+cmp_ok(scalar @files, '>', 100, 'there are tests');
+@missing = grep {
+	my $file = $_;
+	!$named{$file} && !grep { index($file, $_) == 0 } @patterns
+} @files;
+is("@missing", '', 'test/README.md names every test');
 
 my $silent = $node->safe_psql(
 	'postgres', q{
