@@ -15,6 +15,7 @@
 
 #include <time.h>
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "common/int.h"
 #include "miscadmin.h"
@@ -71,7 +72,9 @@ cx_cache_ask(CxAsk *ask, CxCache *cache, const char *key, Size key_len,
 	ask->background = false;
 	ask->now = coarse_now();
 	ask->stale_us = 0;
-	ask->usable = cx_catalog_usable(cache) && ActiveSnapshotSet() &&
+	/* a parallel worker does not know what its leader has written */
+	ask->usable = !IsParallelWorker() && cx_catalog_usable(cache) &&
+		ActiveSnapshotSet() &&
 		cx_deps_view(&ask->view, GetActiveSnapshot());
 	cx_key_make(&ask->ident, (uint16) Max(cache->number, 0), cache->uid,
 				cache->dep_seed, cache->is_shared ? InvalidOid : GetUserId(),

@@ -122,19 +122,28 @@ cx_gens_floor(uint64 id)
 	return pg_atomic_read_u64(floor_of(id));
 }
 
+static void
+raise(pg_atomic_uint64 *floor, uint64 gen)
+{
+	uint64		old = pg_atomic_read_u64(floor);
+
+	while (old < gen && !pg_atomic_compare_exchange_u64(floor, &old, gen))
+		;
+}
+
 /*
- * Makes all entries dead that were stored before now, of caches that everybody
- * may change if id is of one, or of all others.
+ * Makes all entries dead that were stored before now and may depend on id:
+ * those of caches that everybody may change if it is of such a one; else all,
+ * since entries of any cache may hang on relations and tags.
  */
 void
 cx_gens_raise_floor(uint64 id)
 {
 	uint64		gen = cx_gens_next();
-	uint64		floor = pg_atomic_read_u64(floor_of(id));
 
-	while (floor < gen &&
-		   !pg_atomic_compare_exchange_u64(floor_of(id), &floor, gen))
-		;
+	raise(&gens->floor[0], gen);
+	if (!(id & CX_KEY_OPEN))
+		raise(&gens->floor[1], gen);
 }
 
 /*

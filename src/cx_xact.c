@@ -45,7 +45,13 @@ xact_cb(XactEvent event, void *arg)
 			cx_store_release_stale();
 			cx_collect_abandon_all();
 			break;
-		default:				/* parallel workers change nothing */
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			/* these have changed nothing */
+			cx_store_release_stale();
+			cx_collect_abandon_all();
+			break;
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			break;
 	}
 }
