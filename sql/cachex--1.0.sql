@@ -407,6 +407,7 @@ CREATE TABLE cachex.job_request (
 	cache text COLLATE "C" NOT NULL,
 	scope text COLLATE "C",
 	key text COLLATE "C" NOT NULL,
+	session oid NOT NULL,
 	role oid NOT NULL,
 	loader bigint NOT NULL,
 	query text,
@@ -423,6 +424,7 @@ CREATE TABLE cachex.job (
 	cache text COLLATE "C" NOT NULL,
 	scope text COLLATE "C",
 	key text COLLATE "C" NOT NULL,
+	session oid NOT NULL,
 	role oid NOT NULL,
 	loader bigint NOT NULL,
 	query text,
@@ -461,16 +463,17 @@ COMMENT ON FUNCTION cachex.refresh(text, text, boolean, integer, text, text[], t
 CREATE VIEW cachex.jobs WITH (security_barrier) AS
 SELECT j.id, j.cache, j.scope, j.key, j.role::regrole AS role, j.status,
 	j.attempts, j.max_attempts,
-	CASE WHEN pg_has_role(j.role, 'USAGE')
+	CASE WHEN pg_has_role(j.role, 'USAGE') AND (pg_has_role(j.session, 'USAGE')
+			OR pg_get_userbyid(j.session) = session_user)
 		OR pg_has_role('pg_read_all_stats', 'USAGE')
 		THEN j.last_error END AS last_error, j.created, j.started,
 	j.finished, j.finished - j.started AS duration,
 	CASE WHEN j.status = 'pending' THEN j.not_before END AS next_attempt
-FROM (SELECT id, cache, scope, key, role, status, attempts, max_attempts,
+FROM (SELECT id, cache, scope, key, session, role, status, attempts, max_attempts,
 		last_error, created, started, finished, not_before
 	FROM cachex.job
 	UNION ALL
-	SELECT id, cache, scope, key, role, 'pending', 0, max_attempts,
+	SELECT id, cache, scope, key, session, role, 'pending', 0, max_attempts,
 		NULL, created, NULL, NULL, created
 	FROM cachex.job_request) AS j
 	LEFT JOIN cachex.cache_definition c ON c.name = j.cache

@@ -12,7 +12,10 @@
  * A setting of an application stays in the process that it was ever set in, if
  * only as an empty string.  Such a process is no longer like a new session: it
  * goes on with requests that name the same settings, and leaves to another
- * what does not.
+ * what does not.  Nor does it run anything for another role than the first
+ * (cx_secure.c): that is left to the next process as well, which begins with
+ * another kind of work, so that neither warmers nor jobs nor requests have to
+ * wait for all of another kind.
  *
  * Locking: none on entry or return of any function.
  */
@@ -28,6 +31,7 @@
 #include "cx_errands.h"
 #include "cx_jobs.h"
 #include "cx_refresh.h"
+#include "cx_secure.h"
 #include "cx_settings.h"
 #include "cx_step.h"
 #include "cx_visits.h"
@@ -47,7 +51,7 @@ static StringInfoData defaults;
 static int	placeholders;		/* at the beginning */
 
 static TimestampTz last_request = 0;
-static bool unfit = false;		/* for a request, which another has to run */
+static bool unfit = false;		/* for what another has to run */
 
 /*
  * Called once, when the worker has connected and has the settings that the
@@ -60,6 +64,7 @@ cx_errands_begin(void)
 
 	initStringInfo(&defaults);
 	MemoryContextSwitchTo(old);
+	cx_secure_name_superuser();
 	cx_settings_write(&defaults);
 	placeholders = cx_settings_placeholders();
 }
@@ -89,7 +94,8 @@ serve_one(void)
 
 	if (!cx_requests_take(MyDatabaseId, &r, &ticket))
 		return false;
-	if (is_worn() && !cx_settings_cover(r.settings, r.settings_len))
+	if (!cx_secure_belongs_to(r.session, r.role) ||
+		(is_worn() && !cx_settings_cover(r.settings, r.settings_len)))
 	{
 		cx_requests_give_back(ticket);
 		unfit = true;
@@ -117,19 +123,23 @@ serve(MemoryContext context)
 
 /* ---- jobs ---- */
 
-/* Takes a job into the current memory context; false: none is due. */
+/*
+ * Takes a job into the current memory context; false: none is due, or none for
+ * this process.
+ */
 static bool
 take_job(CxJob *job)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext transaction;
-	bool		found;
+	CxTaken		taken;
 
 	if (!cx_step_open_books())
 		return false;
 	transaction = MemoryContextSwitchTo(context);
-	found = cx_jobs_take(job);
-	if (found && job->refresh.settings == NULL)
+	taken = cx_jobs_take(job);
+	unfit = unfit || taken == CX_TAKEN_OTHERS;
+	if (taken == CX_TAKEN && job->refresh.settings == NULL)
 	{
 		StringInfoData settings;
 
@@ -141,10 +151,10 @@ take_job(CxJob *job)
 	}
 	MemoryContextSwitchTo(transaction);
 	cx_step_close_books(context);
-	return found;
+	return taken == CX_TAKEN;
 }
 
-/* Runs a job and notes what came of it; false: none is due. */
+/* Runs a job and notes what came of it; false: there is none for this process. */
 static bool
 run_job(void)
 {
@@ -174,9 +184,9 @@ note(void (*step) (void), MemoryContext context)
 
 /* ---- a visit ---- */
 
-/* Runs requests and the jobs that are due. */
+/* Runs requests and the jobs that are due; a job first, if so told. */
 void
-cx_errands_run(void)
+cx_errands_run(bool job_first)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(caller, "cachex errand",
@@ -187,6 +197,8 @@ cx_errands_run(void)
 
 	MemoryContextSwitchTo(context);
 	note(cx_jobs_adopt, context);
+	if (job_first && !is_worn())
+		(void) run_job();
 	while (more && !is_to_leave() &&
 		   !TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   asked ? ASKED_MS : JOBS_MS))
@@ -246,6 +258,8 @@ cx_errands_linger(TimestampTz next)
 	} while (true);
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(context);
+	if (unfit)
+		return AT_ONCE;
 	if ((is_worn() || is_to_leave() || GetCurrentTimestamp() >= last) &&
 		(cx_requests_waiting(MyDatabaseId) ||
 		 next <= TimestampTzPlusMilliseconds(GetCurrentTimestamp(),

@@ -9,7 +9,7 @@
 #include "datatype/timestamp.h"
 
 extern void cx_errands_begin(void);
-extern void cx_errands_run(void);
+extern void cx_errands_run(bool job_first);
 extern TimestampTz cx_errands_linger(TimestampTz next);
 
 #endif							/* CX_ERRANDS_H */

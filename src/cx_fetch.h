@@ -7,6 +7,7 @@
 #define CX_FETCH_H
 
 #include "common/hashfn.h"
+#include "miscadmin.h"
 
 #include "cx_args.h"
 #include "cx_codec.h"
@@ -59,11 +60,15 @@ typedef struct CxFetch
 	const CxAccess *access;		/* in a shared cache, else NULL */
 } CxFetch;
 
-/* The same for all calls that one run of a loader answers. */
+/*
+ * The same for all calls that one run of a loader answers, or what its error
+ * says.
+ */
 static inline uint64
 cx_fetch_id(const CxFetch *f)
 {
-	return hash_combine64(f->ask.ident.id, f->loader);
+	return hash_combine64(hash_combine64(f->ask.ident.id, f->loader),
+						  GetSessionUserId());
 }
 
 typedef void (*CxFetchRun) (CxFetch *f, void *arg);

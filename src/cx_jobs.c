@@ -71,7 +71,7 @@ static int64
 hash_of(const CxRefresh *r)
 {
 	uint64		hash = hash_bytes_extended((const unsigned char *) r->settings,
-										   (int) r->settings_len, 0);
+										   (int) r->settings_len, r->session);
 
 	if (r->query)
 		hash = hash_bytes_extended((const unsigned char *) r->query,
@@ -183,10 +183,11 @@ cx_jobs_add(const CxRefresh *r, int max_attempts)
 					 r->params == NULL);
 		cx_books_arg(&args, BYTEAOID, PointerGetDatum(settings), false);
 		cx_books_arg(&args, INT4OID, Int32GetDatum(max_attempts), false);
+		cx_books_arg(&args, OIDOID, ObjectIdGetDatum(r->session), false);
 		id = first_id(cx_books_run("INSERT INTO cachex.job_request (cache,"
 								   " scope, key, role, loader, query, params,"
-								   " settings, max_attempts) VALUES"
-								   " ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+								   " settings, max_attempts, session) VALUES"
+								   " ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 								   " RETURNING id", &args));
 	}
 	cx_books_end(&books);
@@ -195,7 +196,7 @@ cx_jobs_add(const CxRefresh *r, int max_attempts)
 
 /*
  * Asks for a job a key, with the cache's loader, as a role and under the
- * settings that it has by default.
+ * settings that a session of his has by default.
  */
 void
 cx_jobs_add_keys(const char *cache, Oid role, ArrayType *keys)
@@ -210,8 +211,8 @@ cx_jobs_add_keys(const char *cache, Oid role, ArrayType *keys)
 	cx_books_arg(&args, INT4OID, Int32GetDatum(KEYS_ATTEMPTS), false);
 	begin(&books);
 	(void) cx_books_run_kept(&plan, "INSERT INTO cachex.job_request"
-							 " (cache, key, role, loader, max_attempts)"
-							 " SELECT $1, k, $2, 0, $4 FROM unnest($3) AS k",
+							 " (cache, key, session, role, loader, max_attempts)"
+							 " SELECT $1, k, $2, $2, 0, $4 FROM unnest($3) AS k",
 							 &args, false);
 	cx_books_end(&books);
 }
@@ -282,12 +283,12 @@ admit(void)
 						"  FROM cachex.job_request LIMIT 1000"
 						"  FOR UPDATE SKIP LOCKED))"
 						" RETURNING *)"
-						" INSERT INTO cachex.job (id, cache, scope, key, role,"
-						"  loader, query, params, settings, max_attempts,"
+						" INSERT INTO cachex.job (id, cache, scope, key, session,"
+						"  role, loader, query, params, settings, max_attempts,"
 						"  created)"
 						" SELECT DISTINCT ON (cache, key, role, loader, scope)"
-						"  id, cache, scope, key, role, loader, query, params,"
-						"  settings, max_attempts, created"
+						"  id, cache, scope, key, session, role, loader, query,"
+						"  params, settings, max_attempts, created"
 						" FROM gone ORDER BY cache, key, role, loader, scope,"
 						"  id"
 						" ON CONFLICT DO NOTHING", &none);
@@ -300,6 +301,7 @@ enum
 	J_CACHE,
 	J_SCOPE,
 	J_KEY,
+	J_SESSION,
 	J_ROLE,
 	J_QUERY,
 	J_PARAMS,
@@ -338,6 +340,7 @@ read_job(CxJob *job)
 	strlcpy(r->cache, read_bytes(J_CACHE, &len), NAMEDATALEN);
 	r->scope = read_bytes(J_SCOPE, &r->scope_len);
 	r->key = read_bytes(J_KEY, &r->key_len);
+	r->session = DatumGetObjectId(cx_books_value(0, J_SESSION, &isnull));
 	r->role = DatumGetObjectId(cx_books_value(0, J_ROLE, &isnull));
 	r->query = read_bytes(J_QUERY, &r->query_len);
 	r->settings = read_bytes(J_SETTINGS, &r->settings_len);
@@ -360,55 +363,73 @@ find_last_role(void)
 	return DatumGetObjectId(cx_books_value(0, 1, &isnull));
 }
 
-/* Notes that the next job of a role beyond another one begins. */
-static uint64
-take_beyond(Oid role)
+/* The next job of a role beyond another one, in the row read last; false: none. */
+static bool
+find_beyond(Oid role)
 {
 	CxBooksArgs args = {0};
 
 	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role), false);
-	return cx_books_run("UPDATE cachex.job SET status = 'running',"
+	return cx_books_run("SELECT id, session, role FROM cachex.job"
+						" WHERE status = 'pending' AND role > $1"
+						" AND not_before <= clock_timestamp()"
+						" ORDER BY role, not_before, id LIMIT 1"
+						" FOR UPDATE SKIP LOCKED", &args) > 0;
+}
+
+/* Notes that the job of an id begins, and reads it. */
+static void
+start_job(Datum id, MemoryContext context, CxJob *job)
+{
+	CxBooksArgs args = {0};
+	MemoryContext old;
+
+	cx_books_arg(&args, INT8OID, id, false);
+	(void) cx_books_run("UPDATE cachex.job SET status = 'running',"
 						" started = clock_timestamp(), finished = NULL,"
-						" attempts = attempts + 1"
-						" WHERE id = (SELECT id FROM cachex.job"
-						"  WHERE status = 'pending' AND role > $1"
-						"  AND not_before <= clock_timestamp()"
-						"  ORDER BY role, not_before, id LIMIT 1"
-						"  FOR UPDATE SKIP LOCKED)"
-						" RETURNING id, cache, scope, key, role, query, params,"
-						" settings", &args);
+						" attempts = attempts + 1 WHERE id = $1"
+						" RETURNING id, cache, scope, key, session, role,"
+						" query, params, settings", &args);
+	old = MemoryContextSwitchTo(context);
+	read_job(job);
+	MemoryContextSwitchTo(old);
 }
 
 /*
- * Notes that a job begins, and copies it into the caller's memory context;
- * false: none is due.  Roles take turns, so that nobody waits for all jobs of
- * another; of a role's jobs the one that waits longest is next.
+ * Notes that a job begins, and copies it into the caller's memory context.
+ * Roles take turns, so that nobody waits for all jobs of another; of a role's
+ * jobs the one that waits longest is next.  If that is for another process to
+ * run, none begins.
  */
-bool
+CxTaken
 cx_jobs_take(CxJob *job)
 {
 	static Oid	last_role = InvalidOid;
+	CxTaken		taken = CX_TAKEN_NONE;
 	CxBooks		books;
-	uint64		n;
+	bool		isnull;
 
 	begin(&books);
 	admit();
 	/* this worker may be new */
 	if (!OidIsValid(last_role))
 		last_role = find_last_role();
-	n = take_beyond(last_role);
-	if (n == 0)
-		n = take_beyond(InvalidOid);
-	if (n > 0)
+	if (find_beyond(last_role) || find_beyond(InvalidOid))
 	{
-		MemoryContext old = MemoryContextSwitchTo(books.caller);
+		Datum		id = cx_books_value(0, 1, &isnull);
+		Oid			session = DatumGetObjectId(cx_books_value(0, 2, &isnull));
+		Oid			role = DatumGetObjectId(cx_books_value(0, 3, &isnull));
 
-		read_job(job);
-		last_role = job->refresh.role;
-		MemoryContextSwitchTo(old);
+		taken = CX_TAKEN_OTHERS;
+		if (cx_secure_belongs_to(session, role))
+		{
+			taken = CX_TAKEN;
+			start_job(id, books.caller, job);
+			last_role = role;
+		}
 	}
 	cx_books_end(&books);
-	return n > 0;
+	return taken;
 }
 
 /* Appends what a role has set for its sessions in this database. */

@@ -15,6 +15,13 @@ typedef struct CxJob
 								 * default */
 } CxJob;
 
+typedef enum CxTaken
+{
+	CX_TAKEN,
+	CX_TAKEN_NONE,				/* none is due */
+	CX_TAKEN_OTHERS				/* what is due is for another process */
+} CxTaken;
+
 /* For sessions */
 extern int64 cx_jobs_add(const CxRefresh *r, int max_attempts);
 extern void cx_jobs_add_keys(const char *cache, Oid role, ArrayType *keys);
@@ -25,7 +32,7 @@ extern bool cx_jobs_pending(const char *cache, const char *scope,
 
 /* For the visiting worker */
 extern void cx_jobs_adopt(void);
-extern bool cx_jobs_take(CxJob *job);
+extern CxTaken cx_jobs_take(CxJob *job);
 extern void cx_jobs_role_settings(Oid role, StringInfo out);
 extern void cx_jobs_finish(const CxJob *job, const char *error);
 extern void cx_jobs_clean(void);

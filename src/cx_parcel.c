@@ -29,6 +29,7 @@ cx_parcel_of_fetch(const CxFetch *f, CxRefresh *r)
 	r->key_len = ident->key_len;
 	r->scope = ident->has_scope ? ident->scope : NULL;
 	r->scope_len = ident->has_scope ? ident->scope_len : 0;
+	r->session = GetSessionUserId();
 	r->role = GetUserId();
 	r->type = f->type;
 	if (f->function == NULL)

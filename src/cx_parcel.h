@@ -21,6 +21,7 @@ typedef struct CxRefresh
 	Size		key_len;
 	const char *scope;			/* NULL = none */
 	Size		scope_len;
+	Oid			session;		/* user of the session that asks */
 	Oid			role;			/* runs it */
 	Oid			type;			/* JSONBOID; RECORDOID = any number of rows;
 								 * or another */

@@ -158,7 +158,7 @@ run(void *arg)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("role with OID %u does not exist any more", r->role)));
-	cx_secure_begin(&secure, r->role);
+	cx_secure_begin_as(&secure, r->session, r->role);
 	cx_settings_apply(r->settings, r->settings_len);
 	begin_fetch(&f, r);
 	if (cx_refresh_compute(&f))

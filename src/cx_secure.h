@@ -17,6 +17,11 @@ typedef struct CxSecure
 extern int	cx_secure_pin_path(void);
 extern bool cx_secure_put_temp_last(void);
 extern void cx_secure_begin(CxSecure *secure, Oid role);
+extern void cx_secure_begin_as(CxSecure *secure, Oid session, Oid role);
 extern void cx_secure_end(const CxSecure *secure);
+
+/* For a worker's process */
+extern void cx_secure_name_superuser(void);
+extern bool cx_secure_belongs_to(Oid session, Oid role);
 
 #endif							/* CX_SECURE_H */

@@ -25,10 +25,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "cx_catalog.h"
 #include "cx_errands.h"
 #include "cx_guc.h"
 #include "cx_jobs.h"
 #include "cx_roster.h"
+#include "cx_secure.h"
 #include "cx_step.h"
 #include "cx_tier_visit.h"
 #include "cx_visitor.h"
@@ -52,23 +54,39 @@ run(void *arg)
 	run->entries = cx_warmer_run(run->warmer);
 }
 
-/* Runs one warmer and notes what came of it. */
-static void
+/* Whether this process may run a warmer, as the owner of its cache. */
+static bool
+is_ours(const CxWarmer *w)
+{
+	CxCache    *cache = cx_catalog_find(w->cache, strlen(w->cache));
+
+	return cache == NULL || cx_secure_belongs_to(cache->owner, cache->owner);
+}
+
+/*
+ * Runs one warmer and notes what came of it.  Returns whether another process
+ * has to do it.
+ */
+static bool
 attend(const CxWarmer *w)
 {
 	MemoryContext context = CurrentMemoryContext;
 	Run			r = {w, 0};
 	char	   *message;
+	bool		ours;
 	bool		found;
 
 	if (!cx_step_open_books())
-		return;
-	found = cx_roster_start(w);
+		return false;
+	ours = is_ours(w);
+	found = ours && cx_roster_start(w);
 	cx_step_close_books(context);
+	if (!ours)
+		return true;
 	if (!found)
 	{
 		cx_waits_missing(MyDatabaseId, w->id);
-		return;
+		return false;
 	}
 
 	cx_waits_begin(MyDatabaseId, w->id);
@@ -85,12 +103,13 @@ attend(const CxWarmer *w)
 						w->name, w->cache, message)));
 
 	if (!cx_step_open_books())
-		return;
+		return false;
 	cx_roster_finish(w, r.entries, message);
 	if (w->required)
 		cx_roster_publish();
 	cx_step_close_books(context);
 	cx_waits_done(MyDatabaseId, w->id, message);
+	return false;
 }
 
 /* Tells those who wait for warmers that are not to be seen. */
@@ -109,23 +128,22 @@ report_missing(const int64 *wanted, int nwanted, List *due)
 	}
 }
 
-/* Runs what is due; returns when to come again. */
-static TimestampTz
-visit(void)
+/* Runs the warmers that are due; returns whether some are left to another. */
+static bool
+run_warmers(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	MemoryContext keep = AllocSetContextCreate(context, "cachex visit",
 											   ALLOCSET_DEFAULT_SIZES);
-	TimestampTz next = CX_VISIT_NEVER;
-	TimestampTz stored;
 	MemoryContext transaction;
 	List	   *due;
 	ListCell   *lc;
 	int64		wanted[CX_MAX_WAITS];
 	int			nwanted;
+	bool		left = false;
 
 	if (!cx_step_open_books())
-		return CX_VISIT_NEVER;
+		return false;
 	transaction = MemoryContextSwitchTo(keep);
 	/* whoever asks from here on has asked for another visit as well */
 	nwanted = cx_waits_wanted(MyDatabaseId, wanted);
@@ -138,9 +156,35 @@ visit(void)
 	foreach(lc, due)
 	{
 		CHECK_FOR_INTERRUPTS();
-		attend(lfirst(lc));
+		left = attend(lfirst(lc)) || left;
 	}
-	cx_errands_run();
+	MemoryContextSwitchTo(context);
+	MemoryContextDelete(keep);
+	return left;
+}
+
+/*
+ * Runs what is due, another kind of it first in each of three visits; returns
+ * when to come again.
+ */
+static TimestampTz
+visit(uint32 ticket)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz next = CX_VISIT_NEVER;
+	TimestampTz stored;
+	bool		left;
+
+	if (ticket % 3 == 1)
+	{
+		left = run_warmers();
+		cx_errands_run(false);
+	}
+	else
+	{
+		cx_errands_run(ticket % 3 == 2);
+		left = run_warmers();
+	}
 	stored = cx_tier_visit();
 
 	if (!cx_step_open_books())
@@ -149,7 +193,7 @@ visit(void)
 		next = CX_VISIT_NEVER;
 	next = Min(Min(next, stored), cx_jobs_next());
 	cx_step_close_books(context);
-	return cx_errands_linger(next);
+	return left ? 0 : cx_errands_linger(next);
 }
 
 /* Entry point of the worker. */
@@ -168,6 +212,6 @@ cx_visitor_main(Datum main_arg)
 	cx_errands_begin();
 	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 					PGC_S_OVERRIDE);
-	cx_visits_done(visit());
+	cx_visits_done(visit(me.ticket));
 	proc_exit(0);
 }

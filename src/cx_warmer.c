@@ -492,10 +492,11 @@ note_warmed(const CxWarmer *w)
 int64
 cx_warmer_run(const CxWarmer *w)
 {
+	Oid			owner = owner_of(w);
 	CxSecure	secure;
 	int64		n;
 
-	cx_secure_begin(&secure, owner_of(w));
+	cx_secure_begin_as(&secure, owner, owner);
 	n = run_query(w);
 	cx_secure_end(&secure);
 	note_warmed(w);

@@ -157,8 +157,8 @@ SELECT err($$SELECT cachex.invalidate_tags('{t}')$$), err('SELECT cachex.purge()
 RESET ROLE;
 DO $$BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO %I', current_database(), session_user); END$$;
 -- what an error of a job says is for its role: the owner of the cache sees that there was one
-INSERT INTO cachex.job (id, cache, key, role, loader, max_attempts, created, status, last_error)
-VALUES (-1, 'pub', 'failed', 'regress_pub'::regrole, 1, 1, now(), 'failed', 'a row of pub');
+INSERT INTO cachex.job (id, cache, key, session, role, loader, max_attempts, created, status, last_error)
+VALUES (-1, 'pub', 'failed', 'regress_pub'::regrole, 'regress_pub'::regrole, 1, 1, now(), 'failed', 'a row of pub');
 SET ROLE regress_pub;
 SELECT key, last_error FROM cachex.jobs WHERE id = -1;
 SET ROLE regress_pub_owner;

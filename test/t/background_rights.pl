@@ -80,7 +80,7 @@ is(as_role('keeper', q{DO $$BEGIN ASSERT cachex.get('kept', 'own') = '"keeper"';
 # ---- the tables are nobody's to write ----
 
 for my $insert (
-	q{INSERT INTO cachex.job_request (cache, key, role, query, max_attempts) VALUES ('default', 'k', 10, 'SELECT 1', 1)},
+	q{INSERT INTO cachex.job_request (cache, key, session, role, query, max_attempts) VALUES ('default', 'k', 10, 10, 'SELECT 1', 1)},
 	q{INSERT INTO cachex.warmer_definition (cache, name, id, query) VALUES ('default', 'w', 1, 'SELECT 1')},
 	q{INSERT INTO cachex.cache_definition (name, owner, id, seed) VALUES ('mine', 'postgres', 1, 1)})
 {
