@@ -98,6 +98,14 @@ typedef RTEPermissionInfo CxCompatPermission;
 #define pg_noreturn pg_attribute_noreturn()
 #endif
 
+/* What a membership gives, from 16 on. */
+#if PG_VERSION_NUM >= 160000
+#define cx_compat_member_options(member) \
+	((member)->inherit_option | (member)->set_option << 1)
+#else
+#define cx_compat_member_options(member) 0
+#endif
+
 /* All settings; from 16 on the array is the caller's. */
 #if PG_VERSION_NUM >= 160000
 #define cx_compat_all_settings(n) get_guc_variables(n)

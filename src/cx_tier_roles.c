@@ -1,10 +1,11 @@
 /*
  * cx_tier_roles.c
- *	  Hashes of who a role is and of all that it may be, so that a stored row can
- *	  be compared with what the role is now.
+ *	  Hashes of who a role is and of what all roles may, so that a stored row can
+ *	  be compared with what they are now.
  *
  * Changes of roles count in every database, where no record of them could be
- * written; so a row of a loader remembers whose privileges its role had.
+ * written; so a row of a loader remembers what all roles were: not only its
+ * own, since a view reads with the rights of its owner, and a function may.
  *
  * Locking: none of cachex's; reads the catalogs.
  */
@@ -13,26 +14,28 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
-#include "common/hashfn.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/inval.h"
-#include "utils/rls.h"
 #include "utils/syscache.h"
 
+#include "cx_compat.h"
 #include "cx_key.h"
 #include "cx_tier_roles.h"
 
-static Oid	known_role = InvalidOid;
-static uint64 known;
+static uint64 changes = 1;		/* of the catalogs, that were heard of */
+static uint64 all_known_at = 0; /* changes when the next was worked out */
+static uint64 known_all;
+static uint64 name_known_at = 0;
 static Oid	known_name_role = InvalidOid;
 static uint64 known_name;
 
 static void
 syscache_cb(Datum arg, int cache, uint32 hash)
 {
-	known_role = known_name_role = InvalidOid;
+	changes++;
 }
 
 static void
@@ -58,63 +61,97 @@ follow_catalogs(void)
 uint64
 cx_tier_role(Oid role)
 {
+	uint64		at;
 	char	   *name;
 
 	if (!OidIsValid(role))
 		return 1;
 	follow_catalogs();
-	if (known_name_role == role)
+	at = changes;
+	if (known_name_role == role && name_known_at == at)
 		return known_name;
-	/* a message that comes meanwhile is for the next call */
-	known_name_role = role;
 	name = GetUserNameFromId(role, true);
 	known_name = name ? Max(cx_key_stable_name(name, strlen(name)), 1) : 0;
+	known_name_role = role;
+	/* a message that comes meanwhile is for the next call */
+	name_known_at = at;
 	return known_name;
 }
 
-/* The roles whose privileges a role has, in no order. */
 static uint64
-hash_members(Oid role)
+hash_role(HeapTuple tuple)
 {
-	Relation	authid = table_open(AuthIdRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(authid, InvalidOid, false, NULL, 0,
+	Form_pg_authid role = (Form_pg_authid) GETSTRUCT(tuple);
+	uint64		may = role->rolsuper | role->rolinherit << 1 |
+	role->rolbypassrls << 2;
+
+	return cx_key_mix(cx_key_stable_name(NameStr(role->rolname),
+										 strlen(NameStr(role->rolname))) +
+					  cx_key_mix((uint64) role->oid << 8 | may));
+}
+
+static uint64
+hash_member(HeapTuple tuple)
+{
+	Form_pg_auth_members member = (Form_pg_auth_members) GETSTRUCT(tuple);
+
+	return cx_key_mix(cx_key_mix((uint64) member->roleid << 32 |
+								 member->member) +
+					  cx_compat_member_options(member));
+}
+
+/* Rows come in no order. */
+static uint64
+hash_catalog(Oid catalog, uint64 (*hash_row) (HeapTuple tuple))
+{
+	Relation	rel = table_open(catalog, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
 										  NULL);
 	HeapTuple	tuple;
 	uint64		hash = 0;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Oid			other = ((Form_pg_authid) GETSTRUCT(tuple))->oid;
-
-		if (has_privs_of_role(role, other))
-			hash += cx_key_mix(other);
-	}
+		hash += hash_row(tuple);
 	systable_endscan(scan);
-	table_close(authid, AccessShareLock);
+	table_close(rel, AccessShareLock);
 	return hash;
 }
 
+/* pg_database_owner is whoever owns the database. */
+static uint64
+hash_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+		ReleaseSysCache(tuple);
+	}
+	return cx_key_mix(owner);
+}
+
 /*
- * The hash of a role, never 0; what a superuser is a member of is of no
- * matter.  For a role that is gone it raises an error only where the server
- * would.
+ * A hash of a role and of what all roles may, never 0.  Reads catalogs when one
+ * of them has changed.
  */
 uint64
 cx_tier_roles(Oid role)
 {
+	uint64		at;
 	uint64		hash;
 
 	follow_catalogs();
-	if (known_role == role && OidIsValid(role))
-		return known;
-	/* a message that comes meanwhile is for the next call */
-	known_role = role;
-	if (superuser_arg(role))
-		hash = 1;
-	else
-		hash = cx_key_mix(hash_members(role) +
-						  (has_bypassrls_privilege(role) ? 2 : 3));
-	hash = cx_key_mix(hash + cx_tier_role(role));
-	known = hash == 0 ? 1 : hash;
-	return known;
+	at = changes;
+	if (all_known_at != at)
+	{
+		known_all = hash_catalog(AuthIdRelationId, hash_role) +
+			hash_catalog(AuthMemRelationId, hash_member) + hash_owner();
+		/* a message that comes meanwhile is for the next call */
+		all_known_at = at;
+	}
+	hash = cx_key_mix(known_all + cx_tier_role(role));
+	return Max(hash, 1);
 }

@@ -221,12 +221,52 @@ CALL read_p();
 CALL fill_p();
 ALTER TABLE pt_src ADD w int;
 CALL read_p();
+-- so do changes of any role: views and functions read with the rights of others
 CALL fill_p();
 CREATE ROLE pt_group;
 CALL read_p();
-CALL evict();
+CALL fill_p();
 GRANT pt_group TO pt_reader;
 CALL read_p();
+CREATE ROLE pt_definer BYPASSRLS;
+GRANT pt_group TO pt_definer;
+CREATE TABLE pt_rls (v text);
+INSERT INTO pt_rls VALUES ('of the group');
+ALTER TABLE pt_rls ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON pt_rls TO pt_group;
+CREATE VIEW pt_view AS SELECT v FROM pt_rls;
+ALTER VIEW pt_view OWNER TO pt_definer;
+GRANT SELECT ON pt_view TO pt_reader;
+CREATE PROCEDURE read_view(change text) LANGUAGE plpgsql AS $$
+DECLARE
+	start timestamptz := clock_timestamp();
+BEGIN
+	PERFORM cachex.invalidate('pt', 'v');
+	COMMIT;
+	SET LOCAL ROLE pt_reader;
+	PERFORM cachex.fetch('pt', 'v', 'SELECT v FROM pt_view');
+	COMMIT;
+	RESET ROLE;
+	COMMIT;
+	IF NOT cx_wait(format('EXISTS (SELECT FROM cachex.stored_entry WHERE key = ''v'' AND created > %L)', start)) THEN
+		RAISE 'not stored';
+	END IF;
+	CALL evict();
+	EXECUTE change;
+	COMMIT;
+	SET LOCAL ROLE pt_reader;
+	RAISE NOTICE '%: %, %', change, (cachex.lookup('pt', 'v')).status, cachex.get('pt', 'v');
+	COMMIT;
+	RESET ROLE;
+END $$;
+CALL read_view('SELECT');
+CALL read_view('ALTER ROLE pt_definer NOBYPASSRLS');
+CALL read_view('ALTER ROLE pt_definer BYPASSRLS');
+CALL read_view('REVOKE pt_group FROM pt_definer');
+DROP PROCEDURE read_view(text);
+DROP VIEW pt_view;
+DROP TABLE pt_rls;
+DROP ROLE pt_definer;
 CALL fill_p();
 SELECT cachex.invalidate_table('pt_src');
 CALL read_p();
