@@ -23,8 +23,12 @@
 #define cx_compat_my_lxid() (MyProc->vxid.lxid)
 #endif
 
-/* The macros of varlena values: a header of their own since 16. */
+/* Since 16 the macros of varlena values, and the catalogs of object_aclcheck. */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class_d.h"
+#include "catalog/pg_database_d.h"
+#include "catalog/pg_namespace_d.h"
+#include "catalog/pg_proc_d.h"
 #include "varatt.h"
 #endif
 
