@@ -356,7 +356,6 @@ finish_row(const CxOp *op)
 static void
 forget(void)
 {
-	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
 	cx_pending_forget();
 	cx_writes_forget();
 	begun = false;
@@ -411,7 +410,7 @@ has_late_writes(void)
  * what it has changed late has changed now.
  */
 void
-cx_cache_after_locks(void)
+cx_commit_after_locks(void)
 {
 	if (!late_left)
 		return;
@@ -434,7 +433,7 @@ note_group(const CxOp *op)
 
 /* The transaction has committed and can be seen. */
 void
-cx_cache_after_commit(void)
+cx_commit_after_commit(void)
 {
 	uint64		latest;
 	uint32		n = cx_pending_count();
@@ -490,14 +489,14 @@ cx_cache_after_commit(void)
 
 /* The marks stay; readers resolve them. */
 void
-cx_cache_after_prepare(void)
+cx_commit_after_prepare(void)
 {
 	forget();
 }
 
 /* Gives up operations from the end of the log until it has n. Cannot fail. */
 void
-cx_cache_cut(uint32 n)
+cx_commit_cut(uint32 n)
 {
 	for (uint32 i = cx_pending_count(); i > n; i--)
 	{
@@ -514,14 +513,14 @@ cx_cache_cut(uint32 n)
 }
 
 void
-cx_cache_after_abort(void)
+cx_commit_after_abort(void)
 {
 	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
 
 	ending = false;
 	if (!cx_pending_any && !begun && !cx_writes_any && !cx_writes_ddl)
 		return;
-	cx_cache_cut(0);
+	cx_commit_cut(0);
 	for (int i = 0; i < cx_writes_count() && !prepared; i++)
 	{
 		CxWrite    *write = cx_writes_get(i);

@@ -26,6 +26,7 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_reclaim.h"
 #include "cx_scan.h"
 
 /* Takes a batch of what has expired; returns whether there may be more. */
@@ -92,7 +93,7 @@ reclaim(int number, CxSharedCache *shared)
  * in use.  Returns whether there is more to do at once.
  */
 bool
-cx_cache_sweep(TimestampTz now)
+cx_reclaim_sweep(TimestampTz now)
 {
 	bool		more = expire(now);
 
@@ -111,9 +112,9 @@ cx_cache_sweep(TimestampTz now)
 	return more;
 }
 
-/* When cx_cache_sweep has something to do by the clock; CX_NEVER = never. */
+/* When cx_reclaim_sweep has something to do by the clock; CX_NEVER = never. */
 TimestampTz
-cx_cache_next_due(void)
+cx_reclaim_next_due(void)
 {
 	return cx_policy_next_expiry();
 }
@@ -142,7 +143,7 @@ remove_found(const CxScanned *found)
  * anything to look for.  Interruptible.
  */
 void
-cx_cache_role_created(Oid role)
+cx_reclaim_role_created(Oid role)
 {
 	CxScan	   *scan;
 	CxScanned	found;

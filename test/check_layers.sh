@@ -1,6 +1,7 @@
 #!/bin/bash
 # The rules of src/: a file includes cx_ headers of lower levels only, every
-# file has a level, no file and no function is too long.
+# file has a level, a header declares what is named for it, no file and no
+# function is too long.
 # usage: test/check_layers.sh [DIRECTORY]
 set -u
 export LC_ALL=C
@@ -47,6 +48,9 @@ cachex
 allowed='
 cx_watch_ddl cx_watch
 '
+
+# Headers NAME_*.h that declare functions NAME_*.
+families='cx_tier'
 
 status=0
 say() {
@@ -103,6 +107,18 @@ check_functions() {
 	' "$1" || status=1
 }
 
+# A header declares what begins with its name, or with that of its family.
+check_names() {
+	local file=src/${1##*/} name=$2 family function
+	for family in $families; do
+		[[ $name != "$family"_* ]] || name=$family
+	done
+	while IFS= read -r function; do
+		[[ $function == "$name" || $function == "$name"_* ]] ||
+			say "$file: declares $function(), which is not named for it"
+	done < <(sed -nE 's/^(pg_noreturn )?extern [^(]*\b(cx_\w+)\(.*/\2/p' "$1")
+}
+
 # Patterns in the table are for names, not for files here.
 set -f
 while IFS= read -r path; do
@@ -118,5 +134,6 @@ while IFS= read -r path; do
 		say "src/$file: has no level; see the table in test/check_layers.sh"
 	fi
 	check_functions "$path"
+	[[ $file != *.h ]] || check_names "$path" "$name"
 done < <(find "$src" -name '*.[ch]' | sort)
 exit "$status"
