@@ -22,6 +22,7 @@
 #include "cx_counters.h"
 #include "cx_inval.h"
 #include "cx_like.h"
+#include "cx_link.h"
 #include "cx_make.h"
 #include "cx_scan.h"
 #include "cx_sight.h"
@@ -96,15 +97,15 @@ cx_change_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 					 ask->now);
 	if (n == CX_NONE)
 		return false;
-	linked = cx_store_stage(ask->ident.id, n);
+	linked = cx_link_stage(ask->ident.id, n);
 	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
 	{
 		cx_make_space(ask->now);
-		linked = cx_store_stage(ask->ident.id, n);
+		linked = cx_link_stage(ask->ident.id, n);
 	}
 	if (linked != CX_LINKED)
 	{
-		cx_store_drop_one(n);
+		cx_link_drop_one(n);
 		if (linked == CX_LINK_NO_MEMORY)
 			cx_counters_add(ask->cache->number, CX_REFUSED_FULL, 1);
 		return false;

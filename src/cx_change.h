@@ -6,6 +6,7 @@
 #define CX_CHANGE_H
 
 #include "cx_cache.h"
+#include "cx_link.h"
 
 /*
  * What an atomic change, or a loader whose result is staged, started from.  At the commit another generation than

@@ -19,6 +19,7 @@
 #include "cx_commit.h"
 #include "cx_counters.h"
 #include "cx_inval.h"
+#include "cx_link.h"
 #include "cx_make.h"
 #include "cx_overtake.h"
 #include "cx_tier_queue.h"
@@ -194,7 +195,7 @@ cx_commit_unstage(CxOp *op)
 {
 	if (op->kind == CX_OP_WRITE && op->u.write.slot != CX_NONE)
 	{
-		cx_store_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
+		cx_link_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
 		op->u.write.slot = CX_NONE;
 	}
 }
@@ -268,7 +269,7 @@ publish(uint32 n, uint64 latest)
 	p.publish = !beaten && has_place(op) &&
 		!cx_overtake_own(n, ntags, tag_id) &&
 		!cx_overtake_before(op, my_xid, ntags, tag_id, latest);
-	result = cx_store_publish(op->id, &p);
+	result = cx_link_publish(op->id, &p);
 	if (beaten || result == CX_PUBLISH_CONFLICT)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
 	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)

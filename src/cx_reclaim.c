@@ -26,6 +26,7 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_link.h"
 #include "cx_reclaim.h"
 #include "cx_scan.h"
 
@@ -36,7 +37,7 @@ expire(TimestampTz now)
 	CxVictims	victims;
 	bool		more = cx_policy_expire(now, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	return more;
 }
 
@@ -48,7 +49,7 @@ reclaim_cleared(int number)
 	uint32		position = 0;
 	bool		more = cx_policy_reclaim(number, &position, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	return more;
 }
 
@@ -62,7 +63,7 @@ drain(int number)
 	CxVictims	victims;
 	bool		more = cx_policy_drain(number, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	if (!more)
 	{
 		cx_counters_reset(number);
@@ -134,7 +135,7 @@ remove_found(const CxScanned *found)
 				entry->role, found->key, entry->key_len,
 				(entry->flags & CX_ENTRY_SCOPE) ? found->scope : NULL,
 				entry->scope_len);
-	cx_store_remove_dead(&ident, found->gen);
+	cx_link_remove_dead(&ident, found->gen);
 }
 
 /*

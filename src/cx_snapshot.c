@@ -27,6 +27,7 @@
 
 #include "cx_boot.h"
 #include "cx_key.h"
+#include "cx_link.h"
 #include "cx_registry.h"
 #include "cx_scan.h"
 #include "cx_snapshot.h"
@@ -232,7 +233,7 @@ read_entry(const CxSnapshotHeader *header, const Known *known, TimestampTz now)
 		return false;
 	if (((slot->flags & CX_SLOT_IN_SCOPE) &&
 		 cx_policy_grow_scopes() == CX_SCOPE_NO_ROOM) ||
-		!cx_store_restore(id, n))
+		!cx_link_restore(id, n))
 	{
 		cx_arena_free(n, data);
 		return true;

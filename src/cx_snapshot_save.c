@@ -32,6 +32,7 @@
 #include "cx_snapshot_file.h"
 #include "cx_snapshot_format.h"
 #include "cx_snapshot_save.h"
+#include "cx_table.h"
 
 #define TEMPORARY	CX_SNAPSHOT_PATH ".tmp"
 
@@ -146,8 +147,8 @@ choose(Chosen *chosen)
 											  MCXT_ALLOC_NO_OOM);
 	if (chosen->slot == NULL)
 		return "out of memory";
-	for (uint32 b = 0; b < cx_store_nbuckets(); b++)
-		cx_store_scan(b, choose_cb, chosen);
+	for (uint32 b = 0; b < cx_table_nbuckets(); b++)
+		cx_table_scan(b, choose_cb, chosen);
 	qsort(chosen->slot, chosen->n, sizeof(uint32), compare);
 	return NULL;
 }

@@ -12,16 +12,16 @@ max_function=100
 
 # One level in a line, the lowest first; names without .c and .h, * allowed.
 levels='
-cx_compat cx_bug cx_tier_columns
+cx_compat cx_bug cx_hidden cx_tier_columns
 cx_guc cx_preload cx_waits cx_key
 cx_arena cx_counters cx_memo cx_codec cx_wake cx_visits cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_parse cx_share_names cx_builtins cx_lexer cx_secure cx_try cx_snapshot_file cx_snapshot_state
 cx_snapshot_format cx_like cx_slot cx_tier_queue cx_tier_roles cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
 cx_lines
 cx_deps cx_writes cx_run cx_flight
 cx_entry cx_wheel cx_queues cx_bucket cx_pending cx_loader cx_inval
-cx_scopes
+cx_scopes cx_table
 cx_policy cx_reads cx_candidates cx_sound
-cx_store cx_catalog
+cx_store cx_link cx_catalog
 cx_trigger cx_overtake cx_make cx_current cx_scan cx_check cx_functions cx_validate cx_warmth cx_tier_table cx_owner cx_grants
 cx_share cx_sight
 cx_access
