@@ -30,6 +30,7 @@
 #include "cx_bug.h"
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_link.h"
 #include "cx_make.h"
 #include "cx_names.h"
 #include "cx_reads.h"
@@ -441,14 +442,14 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, frequency, ask->now);
 	if (n == CX_NONE)
 		return CX_FILL_IMPOSSIBLE;
-	linked = cx_store_fill(&ask->ident, n, &ask->view, fills);
+	linked = cx_link_fill(&ask->ident, n, &ask->view, fills);
 	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
 	{
 		cx_make_space(ask->now);
-		linked = cx_store_fill(&ask->ident, n, &ask->view, fills);
+		linked = cx_link_fill(&ask->ident, n, &ask->view, fills);
 	}
 	if (linked != CX_LINKED)
-		cx_store_drop_one(n);
+		cx_link_drop_one(n);
 	else if (ask->cache->persist == CX_PERSIST_TABLE && !entry->from_table)
 	{
 		CxTierItem	item = {MyDatabaseId, ask->ident.cache, 0, ask->ident.id, gen};
@@ -467,7 +468,7 @@ void
 cx_cache_discard(const CxAsk *ask, uint64 gen)
 {
 	if (ask->usable)
-		cx_store_remove_dead(&ask->ident, gen);
+		cx_link_remove_dead(&ask->ident, gen);
 }
 
 /*

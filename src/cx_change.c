@@ -17,10 +17,12 @@
 #include "utils/timestamp.h"
 
 #include "cx_cache.h"
+#include "cx_change.h"
 #include "cx_commit.h"
 #include "cx_counters.h"
 #include "cx_inval.h"
 #include "cx_like.h"
+#include "cx_link.h"
 #include "cx_make.h"
 #include "cx_scan.h"
 #include "cx_sight.h"
@@ -81,7 +83,7 @@ write_op(const CxAsk *ask)
  * is then empty from the commit on.  base: see CxBase.
  */
 bool
-cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
+cx_change_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 {
 	uint64		gen = cx_gens_next();
 	CxOp	   *op = write_op(ask);
@@ -95,15 +97,15 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 					 ask->now);
 	if (n == CX_NONE)
 		return false;
-	linked = cx_store_stage(ask->ident.id, n);
+	linked = cx_link_stage(ask->ident.id, n);
 	for (int i = 0; linked == CX_LINK_NO_MEMORY && i < CX_MAKE_TRIES; i++)
 	{
 		cx_make_space(ask->now);
-		linked = cx_store_stage(ask->ident.id, n);
+		linked = cx_link_stage(ask->ident.id, n);
 	}
 	if (linked != CX_LINKED)
 	{
-		cx_store_drop_one(n);
+		cx_link_drop_one(n);
 		if (linked == CX_LINK_NO_MEMORY)
 			cx_counters_add(ask->cache->number, CX_REFUSED_FULL, 1);
 		return false;
@@ -123,8 +125,8 @@ cx_cache_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
  * commit, since gen was drawn, beats it.
  */
 CxFilled
-cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
-					  uint8 frequency)
+cx_change_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
+					   uint8 frequency)
 {
 	CxBase		base = {CX_BASE_ANY, gen, frequency, NULL};
 	CxCounter	why;
@@ -138,7 +140,7 @@ cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
 		cx_counters_add(ask->cache->number, why, 1);
 		return CX_FILL_REFUSED;
 	}
-	if (!cx_cache_stage(ask, entry, &base))
+	if (!cx_change_stage(ask, entry, &base))
 		return CX_FILL_IMPOSSIBLE;
 	op = cx_pending_get(cx_pending_last(ask->ident.id));
 	op->u.write.loaded = true;
@@ -151,7 +153,7 @@ cx_cache_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
 
 /* Stages that the identity is empty. */
 void
-cx_cache_stage_removal(CxAsk *ask, const CxBase *base)
+cx_change_stage_removal(CxAsk *ask, const CxBase *base)
 {
 	CxOp	   *op = write_op(ask);
 
@@ -174,7 +176,7 @@ add_stored(const CxCache *cache, uint64 stable)
 
 /* A change that finds no place in memory, where nothing is kept. */
 void
-cx_cache_stage_nowhere(const CxAsk *ask)
+cx_change_stage_nowhere(const CxAsk *ask)
 {
 	add_stored(ask->cache, cx_key_stable_ident(ask->cache->stable_dep_seed, &ask->ident));
 }
@@ -185,7 +187,7 @@ cx_cache_stage_nowhere(const CxAsk *ask)
  * has put a fresh snapshot into ask.  Fills base; returns as cx_cache_lookup.
  */
 CxStatus
-cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
+cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 {
 	CxTierBase *tier = cx_tier_base(ask);
 	uint64		now_gen = cx_gens_last();
@@ -222,17 +224,6 @@ cx_cache_base(CxAsk *ask, CxHit *hit, CxBase *base)
 
 /* ---- invalidation ---- */
 
-static Oid	cause = InvalidOid; /* of invalidations, see cx_cache_blame */
-static char cause_command = CX_COMMAND_CALL;
-
-/* What the invalidations are for that follow; for the view dependencies. */
-void
-cx_cache_blame(Oid rel, char command)
-{
-	cause = rel;
-	cause_command = command;
-}
-
 static void
 add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen,
 				 uint64 stable)
@@ -248,8 +239,6 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen,
 	op = cx_pending_add(CX_OP_INVALIDATE, id);
 	op->dep_kind = kind;
 	op->cache = (uint16) cache;
-	op->cause = cause;
-	op->command = cause_command;
 	op->u.gen = gen;
 	op->stable = stable;
 	cx_commit_mark_if_ending(op);
@@ -269,7 +258,7 @@ add_matched(uint64 id, int cache)
 
 /* The key, in every scope and for every role. */
 void
-cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
+cx_change_invalidate_key(CxCache *cache, const char *key, Size len)
 {
 	uint64		stable = cx_key_stable_key(cache->stable_dep_seed, key, len);
 
@@ -282,7 +271,7 @@ cx_cache_invalidate_key(CxCache *cache, const char *key, Size len)
 
 /* The key in one scope, for every role. */
 void
-cx_cache_invalidate_scoped(CxAsk *ask)
+cx_change_invalidate_scoped(CxAsk *ask)
 {
 	uint64		stable = cx_key_stable_scoped(ask->cache->stable_dep_seed, &ask->ident);
 
@@ -294,14 +283,14 @@ cx_cache_invalidate_scoped(CxAsk *ask)
 }
 
 void
-cx_cache_invalidate_tag(const char *tag, Size len)
+cx_change_invalidate_tag(const char *tag, Size len)
 {
 	add_invalidation(CX_DEP_GROUP, cx_key_of_tag(MyDatabaseId, tag, len),
 					 -1, NULL, cx_key_stable_tag(tag, len));
 }
 
 void
-cx_cache_clear_scope(CxCache *cache, const char *scope, Size len)
+cx_change_clear_scope(CxCache *cache, const char *scope, Size len)
 {
 	uint64		stable = cx_key_stable_scope(cache->stable_dep_seed, scope, len);
 
@@ -321,7 +310,7 @@ clear_number(int number, uint64 deps, uint64 stable)
 }
 
 void
-cx_cache_clear(CxCache *cache)
+cx_change_clear(CxCache *cache)
 {
 	uint64		stable = cx_key_stable_cache(cache->stable_dep_seed);
 
@@ -336,7 +325,7 @@ cx_cache_clear(CxCache *cache)
  * what is in the table is not to come back.
  */
 void
-cx_cache_clear_stored(const char *name)
+cx_change_clear_stored(const char *name)
 {
 	uint64		stable = cx_key_stable_name(name, strlen(name));
 
@@ -388,7 +377,7 @@ match_keys(int cache, uint64 deps, const char *pattern, const CxCache *seen_by,
  * tell it what keys others have.
  */
 uint64
-cx_cache_invalidate_like(CxCache *cache, const char *pattern)
+cx_change_invalidate_like(CxCache *cache, const char *pattern)
 {
 	CxOp	   *op;
 	char	   *copy;
@@ -416,7 +405,7 @@ cx_cache_invalidate_like(CxCache *cache, const char *pattern)
  * statement that names it.
  */
 void
-cx_cache_table_written(Oid rel, char command)
+cx_change_table_written(Oid rel, char command)
 {
 	/* nothing that is kept was read from it */
 	if (get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
@@ -427,7 +416,7 @@ cx_cache_table_written(Oid rel, char command)
 
 /* invalidate_table(): all that was read from a table goes. */
 void
-cx_cache_invalidate_table(Oid rel)
+cx_change_invalidate_table(Oid rel)
 {
 	if (get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
 		return;
@@ -442,8 +431,8 @@ cx_cache_invalidate_table(Oid rel)
  * says that entries outlive a restart.
  */
 void
-cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
-					 bool keep)
+cx_change_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
+					  bool keep)
 {
 	CxOp	   *op = cx_pending_add(kind, 0);
 
@@ -462,7 +451,7 @@ cx_cache_row_changed(CxOpKind kind, int64 id, const CxLimits *limits,
 
 /* All caches of a database go with this transaction. */
 void
-cx_cache_database_dropped(Oid db)
+cx_change_database_dropped(Oid db)
 {
 	cx_pending_add(CX_OP_DATABASE_DROPPED, 0)->u.row.id = db;
 }
@@ -487,10 +476,10 @@ refuse_prepare(void)
 
 /*
  * Puts the transaction in doubt for all that it changes.  May raise an error;
- * cx_cache_after_abort then takes the marks back.
+ * cx_commit_after_abort then takes the marks back.
  */
 void
-cx_cache_before_commit(bool prepare)
+cx_change_before_commit(bool prepare)
 {
 	if (prepare)
 		refuse_prepare();

@@ -10,6 +10,7 @@
 
 #include "cx_check.h"
 #include "cx_store.h"
+#include "cx_table.h"
 
 typedef struct Sums
 {
@@ -53,10 +54,10 @@ cx_check_store(void)
 	uint64		granules = 0;
 	uint64		of_scopes;
 
-	for (uint32 b = 0; b < cx_store_nbuckets(); b++)
+	for (uint32 b = 0; b < cx_table_nbuckets(); b++)
 	{
-		cx_store_scan(b, check_slot, &sums);
-		granules += cx_store_granules(b);
+		cx_table_scan(b, check_slot, &sums);
+		granules += cx_table_granules(b);
 	}
 	if (sums.fault)
 		return sums.fault;

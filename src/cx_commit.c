@@ -19,6 +19,7 @@
 #include "cx_commit.h"
 #include "cx_counters.h"
 #include "cx_inval.h"
+#include "cx_link.h"
 #include "cx_make.h"
 #include "cx_overtake.h"
 #include "cx_tier_queue.h"
@@ -194,7 +195,7 @@ cx_commit_unstage(CxOp *op)
 {
 	if (op->kind == CX_OP_WRITE && op->u.write.slot != CX_NONE)
 	{
-		cx_store_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
+		cx_link_unstage(op->id, op->u.write.slot, op->u.write.stage_gen);
 		op->u.write.slot = CX_NONE;
 	}
 }
@@ -268,7 +269,7 @@ publish(uint32 n, uint64 latest)
 	p.publish = !beaten && has_place(op) &&
 		!cx_overtake_own(n, ntags, tag_id) &&
 		!cx_overtake_before(op, my_xid, ntags, tag_id, latest);
-	result = cx_store_publish(op->id, &p);
+	result = cx_link_publish(op->id, &p);
 	if (beaten || result == CX_PUBLISH_CONFLICT)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
 	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
@@ -356,7 +357,6 @@ finish_row(const CxOp *op)
 static void
 forget(void)
 {
-	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
 	cx_pending_forget();
 	cx_writes_forget();
 	begun = false;
@@ -411,7 +411,7 @@ has_late_writes(void)
  * what it has changed late has changed now.
  */
 void
-cx_cache_after_locks(void)
+cx_commit_after_locks(void)
 {
 	if (!late_left)
 		return;
@@ -434,7 +434,7 @@ note_group(const CxOp *op)
 
 /* The transaction has committed and can be seen. */
 void
-cx_cache_after_commit(void)
+cx_commit_after_commit(void)
 {
 	uint64		latest;
 	uint32		n = cx_pending_count();
@@ -490,14 +490,14 @@ cx_cache_after_commit(void)
 
 /* The marks stay; readers resolve them. */
 void
-cx_cache_after_prepare(void)
+cx_commit_after_prepare(void)
 {
 	forget();
 }
 
 /* Gives up operations from the end of the log until it has n. Cannot fail. */
 void
-cx_cache_cut(uint32 n)
+cx_commit_cut(uint32 n)
 {
 	for (uint32 i = cx_pending_count(); i > n; i--)
 	{
@@ -514,14 +514,14 @@ cx_cache_cut(uint32 n)
 }
 
 void
-cx_cache_after_abort(void)
+cx_commit_after_abort(void)
 {
 	bool		prepared = (my_xid & CX_XID_PREPARED) != 0;
 
 	ending = false;
 	if (!cx_pending_any && !begun && !cx_writes_any && !cx_writes_ddl)
 		return;
-	cx_cache_cut(0);
+	cx_commit_cut(0);
 	for (int i = 0; i < cx_writes_count() && !prepared; i++)
 	{
 		CxWrite    *write = cx_writes_get(i);

@@ -6,6 +6,7 @@
 #define CX_CURRENT_H
 
 #include "cx_catalog.h"
+#include "cx_hidden.h"
 #include "cx_pending.h"
 #include "cx_reads.h"
 
@@ -23,16 +24,6 @@ typedef struct CxAsk
 } CxAsk;
 
 #define CX_STALE_AS_DEFINED (-1)	/* as the cache, or the loader's row, says */
-
-/*
- * What a hit calls.  Before 16 every function of an extension can be seen from
- * outside, and is called with a detour; not one of these.
- */
-#ifdef __GNUC__
-#define CX_HIDDEN __attribute__((visibility("hidden")))
-#else
-#define CX_HIDDEN
-#endif
 
 extern CX_HIDDEN bool cx_current_admits(const CxAsk *ask, int ntags,
 										const uint64 *tag_id,

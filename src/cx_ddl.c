@@ -32,7 +32,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-#include "cx_cache.h"
+#include "cx_change.h"
 #include "cx_commit.h"
 #include "cx_compat.h"
 #include "cx_ddl.h"
@@ -40,6 +40,7 @@
 #include "cx_launcher.h"
 #include "cx_names.h"
 #include "cx_preload.h"
+#include "cx_reclaim.h"
 #include "cx_watch.h"
 #include "cx_watch_bare.h"
 #include "cx_writes.h"
@@ -123,7 +124,7 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 			 (access == OAT_POST_CREATE || access == OAT_POST_ALTER))
 		cx_launcher_ask_at_commit(object_id);
 	else if (class_id == AuthIdRelationId && access == OAT_POST_CREATE)
-		cx_cache_role_created(object_id);
+		cx_reclaim_role_created(object_id);
 	if (access != OAT_DROP)
 		return;
 	if (class_id == TriggerRelationId)
@@ -132,10 +133,10 @@ object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 			 object_id == get_extension_oid("cachex", true))
 	{
 		cx_launcher_hold_database(MyDatabaseId);
-		cx_cache_database_dropped(MyDatabaseId);
+		cx_change_database_dropped(MyDatabaseId);
 	}
 	else if (class_id == DatabaseRelationId)
-		cx_cache_database_dropped(object_id);
+		cx_change_database_dropped(object_id);
 }
 
 /* ---- commands on whole databases ---- */

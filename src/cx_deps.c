@@ -142,14 +142,14 @@ surely_seen(const CxView *view, uint64 xid, uint64 latest)
 	return view->xmin > xid || view->xmax - 1 > latest;
 }
 
-/* Prepared writers that the snapshot sees are over: see cx_line_settle_seen. */
+/* Prepared writers that the snapshot sees are over: see cx_lines_settle_seen. */
 static void
 settle_prepared(const CxView *view, CxDep dep, uint64 late)
 {
 	uint32		settled;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	settled = cx_line_settle_seen(line_of(dep.id), view, dep, late);
+	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late);
 	LWLockRelease(lock_of(dep.id));
 	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
 }
@@ -193,7 +193,7 @@ judge_locked(const CxView *view, const CxLine *line, CxDep dep, uint64 *late)
 	{
 		uint64		xid = line->xid[i];
 
-		if (xid == 0 || !cx_line_is_of(line->hash[i], dep))
+		if (xid == 0 || !cx_lines_is_of(line->hash[i], dep))
 			continue;
 		if (line->latest[i] != 0)
 		{
@@ -264,7 +264,7 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->latest[i] == 0 &&
-			cx_line_is_of(line->hash[i], dep) &&
+			cx_lines_is_of(line->hash[i], dep) &&
 			(line->xid[i] & CX_XID_FLAGS) == 0 && cx_view_sees(view, line->xid[i]))
 			found = (TransactionId) line->xid[i];
 	}
@@ -288,7 +288,7 @@ settle_over(CxDep dep)
 	int			nover = 0;
 
 	LWLockAcquire(lock_of(dep.id), LW_SHARED);
-	n = cx_line_prepared(line, xids);
+	n = cx_lines_prepared(line, xids);
 	LWLockRelease(lock_of(dep.id));
 	for (int i = 0; i < n; i++)
 	{
@@ -299,7 +299,7 @@ settle_over(CxDep dep)
 		return;
 	latest = cx_view_latest();
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	settled = cx_line_settle_over(line, dep, xids, nover, latest);
+	settled = cx_lines_settle_over(line, dep, xids, nover, latest);
 	LWLockRelease(lock_of(dep.id));
 	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
 }
@@ -314,13 +314,13 @@ lock_and_make_place(CxDep dep)
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	place = cx_line_make_place(line_of(dep.id));
+	place = cx_lines_make_place(line_of(dep.id));
 	if (place >= 0)
 		return place;
 	LWLockRelease(lock_of(dep.id));
 	settle_over(dep);
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	return cx_line_make_place(line_of(dep.id));
+	return cx_lines_make_place(line_of(dep.id));
 }
 
 /*
@@ -368,7 +368,7 @@ cx_deps_mark(CxDep dep, uint64 xid)
 	{
 		line->xid[place] = xid;
 		line->latest[place] = 0;
-		line->hash[place] = cx_line_tag(dep);
+		line->hash[place] = cx_lines_tag(dep);
 		if (prepared)
 			pg_atomic_fetch_add_u32(&deps->prepared, 1);
 	}
@@ -401,7 +401,7 @@ find_mark_locked(const CxLine *line, CxDep dep, uint64 xid)
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] == xid && line->latest[i] == 0 &&
-			line->hash[i] == cx_line_tag(dep))
+			line->hash[i] == cx_lines_tag(dep))
 			return i;
 	}
 	return -1;
@@ -450,19 +450,19 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	cx_line_bump(dep, cx_line_tag(dep));
+	cx_lines_bump(dep, cx_lines_tag(dep));
 	/* later than any other who is still to be resolved: see overtaken */
 	if (has_others_in_doubt(line, xid))
 		latest++;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)
-		cx_line_remember(line, place, bare, latest, line->hash[place]);
+		cx_lines_remember(line, place, bare, latest, line->hash[place]);
 	else
 	{
 		leave_overflow_locked(line, xid);
-		place = cx_line_make_place(line);
+		place = cx_lines_make_place(line);
 		if (place >= 0)
-			cx_line_remember(line, place, bare, latest, cx_line_tag(dep));
+			cx_lines_remember(line, place, bare, latest, cx_lines_tag(dep));
 		else
 		{
 			line->floor_xid = Max(line->floor_xid, bare);
@@ -484,7 +484,7 @@ cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->xid[i] != xid &&
-			cx_line_is_of(line->hash[i], dep) && line->latest[i] > latest)
+			cx_lines_is_of(line->hash[i], dep) && line->latest[i] > latest)
 			overtaken = true;
 	}
 	LWLockRelease(lock_of(dep.id));

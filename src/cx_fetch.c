@@ -19,6 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "cx_change.h"
 #include "cx_collect.h"
 #include "cx_counters.h"
 #include "cx_fetch.h"
@@ -461,7 +462,7 @@ store(CxFetch *f, const CxLoaded *loaded, const CxValue *value)
 	entry.access = f->access;
 	cx_args_tags(&entry, loaded->tags ? loaded->tags : f->tags);
 	if (f->staged)
-		return cx_cache_stage_loaded(&f->ask, &entry, f->gen, f->frequency);
+		return cx_change_stage_loaded(&f->ask, &entry, f->gen, f->frequency);
 	return cx_cache_fill(&f->ask, &entry, f->gen, f->frequency);
 }
 

@@ -24,6 +24,7 @@
 
 #include "cx_args.h"
 #include "cx_books.h"
+#include "cx_change.h"
 #include "cx_define.h"
 #include "cx_jobs.h"
 #include "cx_owner.h"
@@ -298,16 +299,16 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 	CxCache    *cache;
 	char	   *name = row_string(new, desc, "name");
 
-	cx_cache_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
-						 &limits, is_kept(new, desc));
+	cx_change_row_changed(CX_OP_ROW_CHANGED, row_bigint(new, desc, "id", 0),
+						  &limits, is_kept(new, desc));
 	/* under another name or identifier it is another cache */
 	if (strcmp(row_string(old, desc, "name"), name) != 0 ||
 		row_bigint(old, desc, "id", 0) != row_bigint(new, desc, "id", 0))
-		cx_cache_row_changed(CX_OP_ROW_DELETED,
-							 row_bigint(old, desc, "id", 0), NULL, false);
+		cx_change_row_changed(CX_OP_ROW_DELETED,
+							  row_bigint(old, desc, "id", 0), NULL, false);
 	/* what one kind of cache keeps is no answer in the other */
 	if (has_table(old, desc) != has_table(new, desc))
-		cx_cache_clear_stored(name);
+		cx_change_clear_stored(name);
 	if (strcmp(row_string(old, desc, "consistency"),
 			   row_string(new, desc, "consistency")) != 0 ||
 		strcmp(row_string(old, desc, "shared"),
@@ -319,7 +320,7 @@ row_changed(HeapTuple old, HeapTuple new, TupleDesc desc)
 	{
 		cache = cx_catalog_find(name, strlen(name));
 		if (cache)
-			cx_cache_clear(cache);
+			cx_change_clear(cache);
 	}
 }
 
@@ -346,24 +347,24 @@ cachex_definition_changed(PG_FUNCTION_ARGS)
 	else if (TRIGGER_FIRED_BY_UPDATE(t->tg_event))
 		check_row(t->tg_newtuple, desc);
 	if (TRIGGER_FIRED_BY_TRUNCATE(t->tg_event))
-		cx_cache_database_dropped(MyDatabaseId);
+		cx_change_database_dropped(MyDatabaseId);
 	else if (TRIGGER_FIRED_BY_INSERT(t->tg_event))
 	{
 		CxLimits	limits = limits_of(t->tg_trigtuple, desc);
 
 		if (has_table(t->tg_trigtuple, desc))
 			cx_tier_define();
-		cx_cache_row_changed(CX_OP_ROW_ADDED,
-							 row_bigint(t->tg_trigtuple, desc, "id", 0),
-							 &limits, is_kept(t->tg_trigtuple, desc));
+		cx_change_row_changed(CX_OP_ROW_ADDED,
+							  row_bigint(t->tg_trigtuple, desc, "id", 0),
+							  &limits, is_kept(t->tg_trigtuple, desc));
 	}
 	else if (TRIGGER_FIRED_BY_DELETE(t->tg_event))
 	{
 		if (has_table(t->tg_trigtuple, desc))
-			cx_cache_clear_stored(row_string(t->tg_trigtuple, desc, "name"));
-		cx_cache_row_changed(CX_OP_ROW_DELETED,
-							 row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
-							 false);
+			cx_change_clear_stored(row_string(t->tg_trigtuple, desc, "name"));
+		cx_change_row_changed(CX_OP_ROW_DELETED,
+							  row_bigint(t->tg_trigtuple, desc, "id", 0), NULL,
+							  false);
 	}
 	else
 		row_changed(t->tg_trigtuple, t->tg_newtuple, desc);

@@ -17,12 +17,14 @@
 #include "utils/timestamp.h"
 
 #include "cx_args.h"
+#include "cx_change.h"
 #include "cx_compat.h"
 #include "cx_counters.h"
 #include "cx_grants.h"
 #include "cx_like.h"
 #include "cx_owner.h"
 #include "cx_preload.h"
+#include "cx_reclaim.h"
 #include "cx_tier_queue.h"
 
 PG_FUNCTION_INFO_V1(cachex_invalidate);
@@ -42,9 +44,9 @@ cachex_invalidate(PG_FUNCTION_ARGS)
 	cx_args_ask(fcinfo, 1, 2, CX_MAY_WRITE, &ask);
 	cx_args_writable("cachex.invalidate()");
 	if (ask.ident.has_scope)
-		cx_cache_invalidate_scoped(&ask);
+		cx_change_invalidate_scoped(&ask);
 	else
-		cx_cache_invalidate_key(ask.cache, ask.ident.key, ask.ident.key_len);
+		cx_change_invalidate_key(ask.cache, ask.ident.key, ask.ident.key_len);
 	PG_RETURN_VOID();
 }
 
@@ -79,7 +81,7 @@ cachex_invalidate_tags(PG_FUNCTION_ARGS)
 	{
 		text	   *tag = DatumGetTextPP(elems[i]);
 
-		cx_cache_invalidate_tag(VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
+		cx_change_invalidate_tag(VARDATA_ANY(tag), VARSIZE_ANY_EXHDR(tag));
 	}
 	PG_RETURN_VOID();
 }
@@ -101,7 +103,7 @@ cachex_invalidate_like(PG_FUNCTION_ARGS)
 				 errmsg("pattern must not be null")));
 	cx_like_check(pattern, strlen(pattern));
 	cx_args_writable("cachex.invalidate_like()");
-	PG_RETURN_INT64(cx_cache_invalidate_like(cache, pattern));
+	PG_RETURN_INT64(cx_change_invalidate_like(cache, pattern));
 }
 
 /*
@@ -143,7 +145,7 @@ cachex_invalidate_table(PG_FUNCTION_ARGS)
 				 errmsg("relation with OID %u does not exist",
 						PG_GETARG_OID(0))));
 	require_writer(PG_GETARG_OID(0));
-	cx_cache_invalidate_table(PG_GETARG_OID(0));
+	cx_change_invalidate_table(PG_GETARG_OID(0));
 	PG_RETURN_VOID();
 }
 
@@ -159,7 +161,7 @@ clear_all(void)
 	{
 		if (!cx_owner_may_manage(all[i]))
 			continue;
-		cx_cache_clear(all[i]);
+		cx_change_clear(all[i]);
 		cleared++;
 	}
 	if (cleared > 0)
@@ -190,14 +192,14 @@ cachex_clear(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(1))
 		{
 			cx_owner_require(cache);
-			cx_cache_clear(cache);
+			cx_change_clear(cache);
 		}
 		else
 		{
 			CxScope		scope = cx_args_scope(fcinfo, 1, cache);
 
 			cx_grants_require(cache, CX_MAY_WRITE);
-			cx_cache_clear_scope(cache, scope.name, scope.len);
+			cx_change_clear_scope(cache, scope.name, scope.len);
 		}
 	}
 	PG_RETURN_VOID();
@@ -228,7 +230,7 @@ cachex_purge(PG_FUNCTION_ARGS)
 		cx_policy_usage(cache->number, &before);
 	else
 		entries = cx_policy_entries();
-	while (cx_cache_sweep(GetCurrentTimestamp()))
+	while (cx_reclaim_sweep(GetCurrentTimestamp()))
 		CHECK_FOR_INTERRUPTS();
 	if (cx_catalog_any_in_table())
 		cx_tier_queue_clean(MyDatabaseId, GetCurrentTimestamp());

@@ -85,7 +85,7 @@ look_now(Change *c)
 	PushActiveSnapshot(GetLatestSnapshot());
 	c->ask.usable = cx_catalog_usable(c->ask.cache) &&
 		cx_deps_view(&c->ask.view, GetActiveSnapshot());
-	c->status = cx_cache_base(&c->ask, &c->hit, &c->base);
+	c->status = cx_change_base(&c->ask, &c->hit, &c->base);
 	if (c->ask.usable && !is_there(c))
 		unfinished = cx_deps_unfinished(&c->ask.view, identity);
 	if (!is_there(c) && !TransactionIdIsValid(unfinished))

@@ -8,7 +8,7 @@
  * predecessor's entries.  To a dependency it contributes its name, so what a
  * transaction invalidated in the one is invalid in the other.
  *
- * Locking: none.  Does not compare anything; cx_store does.
+ * Locking: none.  Does not compare anything; cx_entry does.
  */
 #include "postgres.h"
 

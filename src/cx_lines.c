@@ -29,7 +29,7 @@
  * partition nor line is made of, and of a relation the aspect.
  */
 uint32
-cx_line_tag(CxDep dep)
+cx_lines_tag(CxDep dep)
 {
 	uint32		tag = (uint32) (dep.id >> 32);
 
@@ -40,7 +40,7 @@ cx_line_tag(CxDep dep)
 
 /* Whether a member with this hash is a writer of the dependency. */
 bool
-cx_line_is_of(uint32 hash, CxDep dep)
+cx_lines_is_of(uint32 hash, CxDep dep)
 {
 	uint32		tag = (uint32) (dep.id >> 32);
 
@@ -55,7 +55,7 @@ cx_line_is_of(uint32 hash, CxDep dep)
  * member's hash.
  */
 void
-cx_line_bump(CxDep dep, uint32 hash)
+cx_lines_bump(CxDep dep, uint32 hash)
 {
 	switch (dep.kind)
 	{
@@ -81,8 +81,8 @@ cx_line_bump(CxDep dep, uint32 hash)
 /* ---- places ---- */
 
 void
-cx_line_remember(CxLine *line, int place, uint64 xid, uint64 latest,
-				 uint32 hash)
+cx_lines_remember(CxLine *line, int place, uint64 xid, uint64 latest,
+				  uint32 hash)
 {
 	line->xid[place] = xid;
 	line->latest[place] = Max(latest, 1);
@@ -94,7 +94,7 @@ cx_line_remember(CxLine *line, int place, uint64 xid, uint64 latest,
  * the least latest, which goes to the floor.  -1 when all are in doubt.
  */
 int
-cx_line_make_place(CxLine *line)
+cx_lines_make_place(CxLine *line)
 {
 	int			victim = -1;
 
@@ -129,7 +129,7 @@ is_prepared(const CxLine *line, int i)
  * such a one, or 0.  Returns how many marks are resolved.
  */
 uint32
-cx_line_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
+cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
 {
 	uint32		settled = 0;
 
@@ -139,10 +139,10 @@ cx_line_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
 
 		if (is_prepared(line, i) &&
 			((line->xid[i] & CX_XID_LATE) == 0 || xid == late) &&
-			cx_line_is_of(line->hash[i], dep) && cx_view_sees(view, xid))
+			cx_lines_is_of(line->hash[i], dep) && cx_view_sees(view, xid))
 		{
-			cx_line_bump(dep, line->hash[i]);
-			cx_line_remember(line, i, xid, view->xmax - 1, line->hash[i]);
+			cx_lines_bump(dep, line->hash[i]);
+			cx_lines_remember(line, i, xid, view->xmax - 1, line->hash[i]);
 			settled++;
 		}
 	}
@@ -159,7 +159,7 @@ cx_line_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
 
 /* The prepared writers that have a place and are in doubt, at most all. */
 int
-cx_line_prepared(const CxLine *line, uint64 *xids)
+cx_lines_prepared(const CxLine *line, uint64 *xids)
 {
 	int			n = 0;
 
@@ -172,13 +172,13 @@ cx_line_prepared(const CxLine *line, uint64 *xids)
 }
 
 /*
- * Resolves the marks of prepared transactions, by what cx_line_prepared has
+ * Resolves the marks of prepared transactions, by what cx_lines_prepared has
  * found, that have released their locks and can be seen; latest is what
  * cx_view_latest() said after that.  dep has the line.  Returns how many.
  */
 uint32
-cx_line_settle_over(CxLine *line, CxDep dep, const uint64 *over, int nover,
-					uint64 latest)
+cx_lines_settle_over(CxLine *line, CxDep dep, const uint64 *over, int nover,
+					 uint64 latest)
 {
 	uint32		settled = 0;
 
@@ -190,12 +190,12 @@ cx_line_settle_over(CxLine *line, CxDep dep, const uint64 *over, int nover,
 			is_over = is_over || line->xid[i] == over[j];
 		if (!is_over)
 			continue;
-		if (cx_line_is_of(line->hash[i], dep))
-			cx_line_bump(dep, line->hash[i]);
+		if (cx_lines_is_of(line->hash[i], dep))
+			cx_lines_bump(dep, line->hash[i]);
 		else
 			cx_gens_raise_floor(dep.id);
-		cx_line_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
-						 line->hash[i]);
+		cx_lines_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
+						  line->hash[i]);
 		settled++;
 	}
 	return settled;

@@ -61,16 +61,16 @@ typedef struct CxLine
 
 StaticAssertDecl(sizeof(CxLine) == 128, "a line of writers is two cache lines");
 
-extern uint32 cx_line_tag(CxDep dep);
-extern bool cx_line_is_of(uint32 hash, CxDep dep);
-extern void cx_line_bump(CxDep dep, uint32 hash);
-extern int	cx_line_make_place(CxLine *line);
-extern void cx_line_remember(CxLine *line, int place, uint64 xid,
-							 uint64 latest, uint32 hash);
-extern uint32 cx_line_settle_seen(CxLine *line, const CxView *view, CxDep dep,
-								  uint64 late);
-extern int	cx_line_prepared(const CxLine *line, uint64 *xids);
-extern uint32 cx_line_settle_over(CxLine *line, CxDep dep, const uint64 *over,
-								  int nover, uint64 latest);
+extern uint32 cx_lines_tag(CxDep dep);
+extern bool cx_lines_is_of(uint32 hash, CxDep dep);
+extern void cx_lines_bump(CxDep dep, uint32 hash);
+extern int	cx_lines_make_place(CxLine *line);
+extern void cx_lines_remember(CxLine *line, int place, uint64 xid,
+							  uint64 latest, uint32 hash);
+extern uint32 cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep,
+								   uint64 late);
+extern int	cx_lines_prepared(const CxLine *line, uint64 *xids);
+extern uint32 cx_lines_settle_over(CxLine *line, CxDep dep, const uint64 *over,
+								   int nover, uint64 latest);
 
 #endif							/* CX_LINES_H */

@@ -13,8 +13,8 @@
 
 #include "cx_counters.h"
 #include "cx_guc.h"
+#include "cx_link.h"
 #include "cx_make.h"
-#include "cx_store.h"
 #include "cx_wake.h"
 
 #define MAX_ROUNDS 2048			/* of eviction for one entry */
@@ -39,7 +39,7 @@ alloc_evicting(Size size, TimestampTz now, uint32 *data, uint16 *charge)
 		cx_policy_evict(Max(size + CX_SLOT_SIZE, EVICT_AT_ONCE), now, &victims);
 		if (victims.n == 0)
 			return CX_NONE;
-		cx_store_drop(&victims);
+		cx_link_drop(&victims);
 	}
 	return CX_NONE;
 }
@@ -147,7 +147,7 @@ cx_make_slot(const CxCache *cache, const CxIdent *ident,
 		if (in_scope && !make_scope_room(now))
 			return give_up(n, cache, CX_REFUSED_FULL);
 		entered = cx_policy_enter(n, &cache->limits, frequency, now, &victims);
-		cx_store_drop(&victims);
+		cx_link_drop(&victims);
 	} while (!entered);
 	if (cx_entry_end(entry) != CX_NEVER)
 		cx_wake_before(cx_entry_end(entry));
@@ -161,7 +161,7 @@ cx_make_space(TimestampTz now)
 	CxVictims	victims;
 
 	cx_policy_evict(2 * (CX_CHUNK_SIZE + CX_SLOT_SIZE), now, &victims);
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 }
 
 /* Evicts until a cache and its scopes are within limits. Cannot fail. */
@@ -177,11 +177,11 @@ cx_make_trim(int cache, const CxLimits *limits, TimestampTz now)
 	{
 		more = cx_policy_trim_scopes(cache, limits->per_scope, &bucket, now,
 									 &victims);
-		cx_store_drop(&victims);
+		cx_link_drop(&victims);
 	}
 	do
 	{
 		done = cx_policy_trim(cache, limits, now, &victims);
-		cx_store_drop(&victims);
+		cx_link_drop(&victims);
 	} while (!done);
 }

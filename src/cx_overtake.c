@@ -11,10 +11,10 @@
 
 #include "miscadmin.h"
 
+#include "cx_link.h"
 #include "cx_overtake.h"
 #include "cx_reads.h"
 #include "cx_registry.h"
-#include "cx_store.h"
 
 #define MAX_DEPS (4 + CX_MAX_TAGS)
 

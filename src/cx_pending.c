@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "utils/memutils.h"
 
+#include "cx_notes.h"
 #include "cx_pending.h"
 
 typedef struct LastOp
@@ -43,6 +44,8 @@ static uint32 nops = 0;
 static uint32 max_ops = 0;
 static lastop_hash * last_ops = NULL;
 static uint32 last_invalidation = CX_OP_NONE;
+static Oid	cause = InvalidOid; /* of invalidations, see cx_pending_blame */
+static char cause_command = CX_COMMAND_CALL;
 
 /* level_start[i] is the length of the log when level i + 1 began. */
 static uint32 *level_start = NULL;
@@ -106,6 +109,14 @@ note_levels(void)
 		level_start[nlevels++] = nops;
 }
 
+/* What the invalidations are for that follow; for the view dependencies. */
+void
+cx_pending_blame(Oid rel, char command)
+{
+	cause = rel;
+	cause_command = command;
+}
+
 /*
  * Appends an operation.  The caller fills in the rest, without raising an
  * error before it is filled in.  id 0 is not looked up later.
@@ -142,7 +153,11 @@ cx_pending_add(CxOpKind kind, uint64 id)
 		last->op = nops;
 	}
 	if (kind == CX_OP_INVALIDATE)
+	{
+		op->cause = cause;
+		op->command = cause_command;
 		last_invalidation = nops;
+	}
 	nops++;
 	cx_pending_any = true;
 	return op;
@@ -214,6 +229,7 @@ cx_pending_forget(void)
 	nlevels = max_levels = 0;
 	last_invalidation = CX_OP_NONE;
 	cx_pending_any = false;
+	cx_pending_blame(InvalidOid, CX_COMMAND_CALL);
 }
 
 /* A copy that lives as long as the log. */

@@ -81,6 +81,7 @@ extern bool cx_pending_any;		/* the log is not empty */
 extern uint32 cx_pending_count(void);
 extern CxOp *cx_pending_get(uint32 n);
 extern CxOp *cx_pending_add(CxOpKind kind, uint64 id);
+extern void cx_pending_blame(Oid rel, char command);
 extern uint32 cx_pending_last(uint64 id);
 extern uint32 cx_pending_last_invalidation(void);
 extern bool cx_pending_later(uint64 id, uint32 n);

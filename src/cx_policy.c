@@ -10,7 +10,7 @@
  * Locking: one LWLock for all of it, and for what it is made of (cx_queues.c,
  * cx_scopes.c, cx_wheel.c), never taken by a hit, held for at most CX_BATCH
  * victims and as many entries put back.  Does not unlink or free: victims go
- * to cx_store_drop.
+ * to cx_link_drop.
  */
 #include "postgres.h"
 

@@ -169,12 +169,12 @@ stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 {
 	if (!cx_catalog_usable(ask->cache))
 	{
-		cx_cache_stage_nowhere(ask);
+		cx_change_stage_nowhere(ask);
 		return false;
 	}
 	if (keep)
-		return cx_cache_stage(ask, entry, base);
-	cx_cache_stage_removal(ask, base);
+		return cx_change_stage(ask, entry, base);
+	cx_change_stage_removal(ask, base);
 	return false;
 }
 

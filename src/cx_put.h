@@ -6,6 +6,7 @@
 #define CX_PUT_H
 
 #include "cx_args.h"
+#include "cx_change.h"
 #include "cx_codec.h"
 
 /* What an explicit put is taken to have cost, in microseconds */

@@ -26,6 +26,8 @@
 
 #include "cx_cache.h"
 #include "cx_counters.h"
+#include "cx_link.h"
+#include "cx_reclaim.h"
 #include "cx_scan.h"
 
 /* Takes a batch of what has expired; returns whether there may be more. */
@@ -35,7 +37,7 @@ expire(TimestampTz now)
 	CxVictims	victims;
 	bool		more = cx_policy_expire(now, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	return more;
 }
 
@@ -47,7 +49,7 @@ reclaim_cleared(int number)
 	uint32		position = 0;
 	bool		more = cx_policy_reclaim(number, &position, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	return more;
 }
 
@@ -61,7 +63,7 @@ drain(int number)
 	CxVictims	victims;
 	bool		more = cx_policy_drain(number, &victims);
 
-	cx_store_drop(&victims);
+	cx_link_drop(&victims);
 	if (!more)
 	{
 		cx_counters_reset(number);
@@ -92,7 +94,7 @@ reclaim(int number, CxSharedCache *shared)
  * in use.  Returns whether there is more to do at once.
  */
 bool
-cx_cache_sweep(TimestampTz now)
+cx_reclaim_sweep(TimestampTz now)
 {
 	bool		more = expire(now);
 
@@ -111,9 +113,9 @@ cx_cache_sweep(TimestampTz now)
 	return more;
 }
 
-/* When cx_cache_sweep has something to do by the clock; CX_NEVER = never. */
+/* When cx_reclaim_sweep has something to do by the clock; CX_NEVER = never. */
 TimestampTz
-cx_cache_next_due(void)
+cx_reclaim_next_due(void)
 {
 	return cx_policy_next_expiry();
 }
@@ -133,7 +135,7 @@ remove_found(const CxScanned *found)
 				entry->role, found->key, entry->key_len,
 				(entry->flags & CX_ENTRY_SCOPE) ? found->scope : NULL,
 				entry->scope_len);
-	cx_store_remove_dead(&ident, found->gen);
+	cx_link_remove_dead(&ident, found->gen);
 }
 
 /*
@@ -142,7 +144,7 @@ remove_found(const CxScanned *found)
  * anything to look for.  Interruptible.
  */
 void
-cx_cache_role_created(Oid role)
+cx_reclaim_role_created(Oid role)
 {
 	CxScan	   *scan;
 	CxScanned	found;

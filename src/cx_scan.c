@@ -12,6 +12,7 @@
 #include "cx_reads.h"
 #include "cx_registry.h"
 #include "cx_scan.h"
+#include "cx_table.h"
 
 /* Of the longest entry: fields, key, scope, tags and relations. */
 #define LONGEST (sizeof(CxScanned) + CX_MAX_KEY + CX_MAX_SCOPE + \
@@ -133,11 +134,11 @@ static bool
 refill(CxScan *scan)
 {
 	scan->used = scan->read = 0;
-	while (scan->used == 0 && scan->next_bucket < cx_store_nbuckets())
+	while (scan->used == 0 && scan->next_bucket < cx_table_nbuckets())
 	{
 		CHECK_FOR_INTERRUPTS();
 		scan->overflowed = false;
-		cx_store_scan(scan->next_bucket, copy_cb, scan);
+		cx_table_scan(scan->next_bucket, copy_cb, scan);
 		if (scan->overflowed)
 		{
 			/* again, with more room */

@@ -273,7 +273,7 @@ ask(Walk *walk, Oid function)
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))
 		walk->sharing.functions =
 			list_append_unique_oid(walk->sharing.functions, function);
-	cx_share_schema(&walk->sharing, form->pronamespace);
+	cx_share_names_schema(&walk->sharing, form->pronamespace);
 	if (form->pronargdefaults > 0)
 		walk_column(walk, tuple, Anum_pg_proc_proargdefaults);
 	if (function < FirstNormalObjectId && form->prolang != SQLlanguageId)
@@ -407,7 +407,7 @@ share_tables(Query *query, CxSharing *sharing)
 		const CxCompatPermission *p = lfirst(lc);
 
 		if (OidIsValid(p->relid) && !OidIsValid(p->checkAsUser))
-			cx_share_schema(sharing, get_rel_namespace(p->relid));
+			cx_share_names_schema(sharing, get_rel_namespace(p->relid));
 	}
 }
 

@@ -32,7 +32,7 @@
 
 /* Names were found in a schema: others must be able to use it. */
 void
-cx_share_schema(CxSharing *sharing, Oid schema)
+cx_share_names_schema(CxSharing *sharing, Oid schema)
 {
 	if (schema == PG_CATALOG_NAMESPACE || !OidIsValid(schema))
 		return;
@@ -54,12 +54,12 @@ share_object(const Const *node, CxSharing *sharing)
 	{
 		case REGCLASSOID:
 			object = DatumGetObjectId(node->constvalue);
-			cx_share_schema(sharing, get_rel_namespace(object));
+			cx_share_names_schema(sharing, get_rel_namespace(object));
 			break;
 		case REGPROCOID:
 		case REGPROCEDUREOID:
 			object = DatumGetObjectId(node->constvalue);
-			cx_share_schema(sharing, get_func_namespace(object));
+			cx_share_names_schema(sharing, get_func_namespace(object));
 			break;
 		case REGTYPEOID:
 		case REGOPEROID:
@@ -100,7 +100,7 @@ share_schema_of(CxSharing *sharing, int cache, AttrNumber column, Oid object)
 	if (!HeapTupleIsValid(tuple))
 		return;
 	schema = SysCacheGetAttr(cache, tuple, column, &isnull);
-	cx_share_schema(sharing, DatumGetObjectId(schema));
+	cx_share_names_schema(sharing, DatumGetObjectId(schema));
 	ReleaseSysCache(tuple);
 }
 

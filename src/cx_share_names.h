@@ -16,7 +16,7 @@ typedef struct CxSharing
 	List	   *schemas;		/* OIDs of schemas that names were found in */
 } CxSharing;
 
-extern void cx_share_schema(CxSharing *sharing, Oid schema);
+extern void cx_share_names_schema(CxSharing *sharing, Oid schema);
 extern void cx_share_names(Node *node, CxSharing *sharing);
 
 #endif							/* CX_SHARE_NAMES_H */

@@ -31,7 +31,7 @@
 #include "cx_requests.h"
 #include "cx_shmem.h"
 #include "cx_snapshot.h"
-#include "cx_store.h"
+#include "cx_table.h"
 #include "cx_tier_queue.h"
 #include "cx_wake.h"
 
@@ -235,13 +235,13 @@ gens_init(const Plan *plan, void *memory)
 static Size
 store_size(const Plan *plan)
 {
-	return cx_store_size(plan->nbuckets);
+	return cx_table_size(plan->nbuckets);
 }
 
 static void
 store_init(const Plan *plan, void *memory)
 {
-	cx_store_init(memory, plan->nbuckets);
+	cx_table_init(memory, plan->nbuckets);
 }
 
 static Size
@@ -302,7 +302,7 @@ make_plan(void)
 		plan.npages -= Max(plan.npages / 512, 1);
 		plan.max_entries = (uint32) ((Size) plan.npages * CX_PAGE_SIZE /
 									 SMALLEST);
-		plan.nbuckets = cx_store_buckets(plan.max_entries);
+		plan.nbuckets = cx_table_count_buckets(plan.max_entries);
 	} while (total_size(&plan) > plan.budget);
 	return plan;
 }

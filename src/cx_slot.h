@@ -2,7 +2,7 @@
  * cx_slot.h
  *	  What is kept of an entry in one cache line.  Its bytes are in the arena.
  *
- * A slot is in two structures, the table (cx_store) and the queues
+ * A slot is in two structures, the table (cx_table) and the queues
  * (cx_policy), and each holds a reference; a reader that copies a long value
  * holds one more.  Who drops the last one frees the memory, so neither
  * structure needs the other's lock.

@@ -27,6 +27,7 @@
 
 #include "cx_boot.h"
 #include "cx_key.h"
+#include "cx_link.h"
 #include "cx_registry.h"
 #include "cx_scan.h"
 #include "cx_snapshot.h"
@@ -82,13 +83,13 @@ read_header(CxSnapshotHeader *header)
 	const char *why;
 
 	memset(header, 0, sizeof(*header));
-	if (!cx_snapfile_get(header, offsetof(CxSnapshotHeader, state)))
+	if (!cx_snapshot_file_get(header, offsetof(CxSnapshotHeader, state)))
 		return DAMAGED;
 	if (header->format != CX_SNAPSHOT_FORMAT ||
 		header->sizes != CX_SNAPSHOT_SIZES)
 		return "it has another format";
-	if (!cx_snapfile_get(&header->state, sizeof(*header) -
-						 offsetof(CxSnapshotHeader, state)))
+	if (!cx_snapshot_file_get(&header->state, sizeof(*header) -
+							  offsetof(CxSnapshotHeader, state)))
 		return DAMAGED;
 	why = cx_snapshot_state_get(&now);
 	if (why == NULL)
@@ -111,7 +112,7 @@ read_caches(const CxSnapshotHeader *header, Known *known)
 		CxSnapshotCache c;
 		Size		len;
 
-		if (!cx_snapfile_get(&c, sizeof(c)))
+		if (!cx_snapshot_file_get(&c, sizeof(c)))
 			return false;
 		len = strnlen(NameStr(c.name), NAMEDATALEN);
 		if (len == 0 || len == NAMEDATALEN || c.uid == 0 ||
@@ -148,7 +149,7 @@ read_bytes(uint32 data, uint32 len)
 	while (len > 0)
 	{
 		const char *bytes;
-		Size		n = cx_snapfile_piece(len, &bytes);
+		Size		n = cx_snapshot_file_piece(len, &bytes);
 
 		if (n == 0)
 			return false;
@@ -217,13 +218,13 @@ read_entry(const CxSnapshotHeader *header, const Known *known, TimestampTz now)
 	uint16		charge;
 	uint64		id;
 
-	if (!cx_snapfile_get(&e, sizeof(e)) || !is_sound(header, &e))
+	if (!cx_snapshot_file_get(&e, sizeof(e)) || !is_sound(header, &e))
 		return false;
 	known += e.cache;
 	if (e.expires > now && known->number >= 0)
 		n = cx_arena_alloc(e.len, &data, &charge);
 	if (n == CX_NONE)
-		return cx_snapfile_skip(e.len);
+		return cx_snapshot_file_skip(e.len);
 	slot = cx_slot(n);
 	slot->data = data;
 	slot->charge = charge;
@@ -232,7 +233,7 @@ read_entry(const CxSnapshotHeader *header, const Known *known, TimestampTz now)
 		return false;
 	if (((slot->flags & CX_SLOT_IN_SCOPE) &&
 		 cx_policy_grow_scopes() == CX_SCOPE_NO_ROOM) ||
-		!cx_store_restore(id, n))
+		!cx_link_restore(id, n))
 	{
 		cx_arena_free(n, data);
 		return true;
@@ -261,7 +262,7 @@ read_file(CxSnapshotHeader *header, bool *begun)
 		if (!read_entry(header, known, now))
 			return DAMAGED;
 	}
-	if (!cx_snapfile_ended())
+	if (!cx_snapshot_file_ended())
 		return DAMAGED;
 	cx_gens_restore(header->last_gen);
 	cx_boot_none();
@@ -274,7 +275,7 @@ read_file(CxSnapshotHeader *header, bool *begun)
 static bool
 take_file(void)
 {
-	if (!cx_snapfile_open(CX_SNAPSHOT_PATH))
+	if (!cx_snapshot_file_open(CX_SNAPSHOT_PATH))
 	{
 		if (errno != ENOENT)
 			failure = "it cannot be opened";
@@ -327,7 +328,7 @@ cx_snapshot_load(void)
 		return true;
 	if (failure == NULL)
 		failure = read_file(&header, &begun);
-	cx_snapfile_close();
+	cx_snapshot_file_close();
 	if (failure)
 		restored = 0;
 	INSTR_TIME_SET_CURRENT(time);

@@ -71,7 +71,7 @@ fail(int err)
 
 /* Begins a file. Returns false with errno set. */
 bool
-cx_snapfile_create(const char *path)
+cx_snapshot_file_create(const char *path)
 {
 	fd = OpenTransientFilePerm(path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY,
 							   S_IRUSR | S_IWUSR);
@@ -112,7 +112,7 @@ write_block(void)
 }
 
 void
-cx_snapfile_put(const void *bytes, Size len)
+cx_snapshot_file_put(const void *bytes, Size len)
 {
 	const char *p = bytes;
 
@@ -131,10 +131,10 @@ cx_snapfile_put(const void *bytes, Size len)
 
 /*
  * Ends and closes the file.  Returns false with errno set when anything since
- * cx_snapfile_create() has failed.
+ * cx_snapshot_file_create() has failed.
  */
 bool
-cx_snapfile_finish(void)
+cx_snapshot_file_finish(void)
 {
 	if (at > 0)
 		write_block();
@@ -150,7 +150,7 @@ cx_snapfile_finish(void)
 
 /* Returns false with errno set when the file cannot be opened. */
 bool
-cx_snapfile_open(const char *path)
+cx_snapshot_file_open(const char *path)
 {
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	memset(&block.head, 0, sizeof(Head));
@@ -205,7 +205,7 @@ read_block(uint32 number)
  * 0 when the file is damaged or ends here.  Valid until the next call.
  */
 Size
-cx_snapfile_piece(Size most, const char **bytes)
+cx_snapshot_file_piece(Size most, const char **bytes)
 {
 	Size		n;
 
@@ -223,14 +223,14 @@ cx_snapfile_piece(Size most, const char **bytes)
 
 /* Reads len bytes; false when the file does not have them. */
 bool
-cx_snapfile_get(void *to, Size len)
+cx_snapshot_file_get(void *to, Size len)
 {
 	char	   *p = to;
 
 	while (len > 0)
 	{
 		const char *bytes;
-		Size		n = cx_snapfile_piece(len, &bytes);
+		Size		n = cx_snapshot_file_piece(len, &bytes);
 
 		if (n == 0)
 			return false;
@@ -243,12 +243,12 @@ cx_snapfile_get(void *to, Size len)
 
 /* The same, into nowhere. */
 bool
-cx_snapfile_skip(Size len)
+cx_snapshot_file_skip(Size len)
 {
 	while (len > 0)
 	{
 		const char *bytes;
-		Size		n = cx_snapfile_piece(len, &bytes);
+		Size		n = cx_snapshot_file_piece(len, &bytes);
 
 		if (n == 0)
 			return false;
@@ -259,7 +259,7 @@ cx_snapfile_skip(Size len)
 
 /* Whether all has been read: the empty block, and nothing after it. */
 bool
-cx_snapfile_ended(void)
+cx_snapshot_file_ended(void)
 {
 	char		more;
 
@@ -269,7 +269,7 @@ cx_snapfile_ended(void)
 }
 
 void
-cx_snapfile_close(void)
+cx_snapshot_file_close(void)
 {
 	if (fd >= 0)
 		(void) CloseTransientFile(fd);

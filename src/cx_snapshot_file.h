@@ -6,16 +6,16 @@
 #define CX_SNAPSHOT_FILE_H
 
 /* Writing: errors are remembered until finish. */
-extern bool cx_snapfile_create(const char *path);
-extern void cx_snapfile_put(const void *bytes, Size len);
-extern bool cx_snapfile_finish(void);
+extern bool cx_snapshot_file_create(const char *path);
+extern void cx_snapshot_file_put(const void *bytes, Size len);
+extern bool cx_snapshot_file_finish(void);
 
 /* Reading */
-extern bool cx_snapfile_open(const char *path);
-extern bool cx_snapfile_get(void *to, Size len);
-extern Size cx_snapfile_piece(Size most, const char **bytes);
-extern bool cx_snapfile_skip(Size len);
-extern bool cx_snapfile_ended(void);
-extern void cx_snapfile_close(void);
+extern bool cx_snapshot_file_open(const char *path);
+extern bool cx_snapshot_file_get(void *to, Size len);
+extern Size cx_snapshot_file_piece(Size most, const char **bytes);
+extern bool cx_snapshot_file_skip(Size len);
+extern bool cx_snapshot_file_ended(void);
+extern void cx_snapshot_file_close(void);
 
 #endif							/* CX_SNAPSHOT_FILE_H */

@@ -32,6 +32,7 @@
 #include "cx_snapshot_file.h"
 #include "cx_snapshot_format.h"
 #include "cx_snapshot_save.h"
+#include "cx_table.h"
 
 #define TEMPORARY	CX_SNAPSHOT_PATH ".tmp"
 
@@ -146,8 +147,8 @@ choose(Chosen *chosen)
 											  MCXT_ALLOC_NO_OOM);
 	if (chosen->slot == NULL)
 		return "out of memory";
-	for (uint32 b = 0; b < cx_store_nbuckets(); b++)
-		cx_store_scan(b, choose_cb, chosen);
+	for (uint32 b = 0; b < cx_table_nbuckets(); b++)
+		cx_table_scan(b, choose_cb, chosen);
 	qsort(chosen->slot, chosen->n, sizeof(uint32), compare);
 	return NULL;
 }
@@ -191,7 +192,7 @@ put_caches(const uint16 *place, int n)
 			c.uid = shared->uid;
 			c.name = shared->name;
 		}
-		cx_snapfile_put(&c, sizeof(c));
+		cx_snapshot_file_put(&c, sizeof(c));
 	}
 }
 
@@ -213,13 +214,13 @@ put_entry(const CxSlot *slot, uint16 place)
 	e.class = slot->class;
 	e.frequency = slot->frequency;
 	e.hits = slot->hits;
-	cx_snapfile_put(&e, sizeof(e));
+	cx_snapshot_file_put(&e, sizeof(e));
 	for (uint32 left = e.len; left > 0;)
 	{
 		uint32		n = Min(left, sizeof(bytes));
 
 		cx_arena_read(&cursor, bytes, n);
-		cx_snapfile_put(bytes, n);
+		cx_snapshot_file_put(bytes, n);
 		left -= n;
 	}
 }
@@ -240,9 +241,9 @@ write_file(const CxServerState *state, const Chosen *chosen, int *ncaches)
 	header.last_uid = cx_registry_last_uid();
 	header.nentries = chosen->n;
 	header.ncaches = *ncaches = number_caches(chosen, place);
-	if (!cx_snapfile_create(TEMPORARY))
+	if (!cx_snapshot_file_create(TEMPORARY))
 		return false;
-	cx_snapfile_put(&header, sizeof(header));
+	cx_snapshot_file_put(&header, sizeof(header));
 	put_caches(place, *ncaches);
 	for (uint64 i = 0; i < chosen->n; i++)
 	{
@@ -250,7 +251,7 @@ write_file(const CxServerState *state, const Chosen *chosen, int *ncaches)
 
 		put_entry(slot, place[slot->cache]);
 	}
-	return cx_snapfile_finish();
+	return cx_snapshot_file_finish();
 }
 
 /*

@@ -26,9 +26,10 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
-#include "cx_cache.h"
 #include "cx_compat.h"
 #include "cx_guc.h"
+#include "cx_reclaim.h"
+#include "cx_slot.h"
 #include "cx_sweeper.h"
 #include "cx_wake.h"
 
@@ -77,7 +78,7 @@ sweep(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	while (cx_cache_sweep(now))
+	while (cx_reclaim_sweep(now))
 		handle_signals();
 }
 
@@ -89,10 +90,10 @@ sweep(void)
 static bool
 announce(TimestampTz *due)
 {
-	*due = cx_cache_next_due();
+	*due = cx_reclaim_next_due();
 	cx_wake_sleep_until(*due == CX_NEVER ? CX_NEVER : *due - WHEEL_SECOND);
-	return !cx_cache_sweep(GetCurrentTimestamp()) &&
-		cx_cache_next_due() >= *due;
+	return !cx_reclaim_sweep(GetCurrentTimestamp()) &&
+		cx_reclaim_next_due() >= *due;
 }
 
 /* Milliseconds to sleep, at most; -1: until the latch is set. */

@@ -37,6 +37,7 @@
 #include "cx_counters.h"
 #include "cx_put.h"
 #include "cx_step.h"
+#include "cx_table.h"
 #include "cx_tier_queue.h"
 #include "cx_tier_roles.h"
 #include "cx_tier_table.h"
@@ -108,7 +109,7 @@ ask_for(const CxTierItem *item, CxCache *cache, Names *names, CxAsk *ask)
 {
 	names->item = item;
 	names->found = false;
-	cx_store_scan(cx_store_bucket(item->id), names_cb, names);
+	cx_table_scan(cx_table_bucket(item->id), names_cb, names);
 	if (!names->found)
 		return false;
 	cx_cache_ask(ask, cache, names->bytes + names->scope_len, names->key_len,

@@ -32,6 +32,7 @@
 #include "cx_collect.h"
 #include "cx_fetch.h"
 #include "cx_guc.h"
+#include "cx_link.h"
 #include "cx_loader.h"
 #include "cx_plan.h"
 #include "cx_put.h"
@@ -354,7 +355,7 @@ remove_others(const Run *run)
 					e.entry.role, e.key, e.entry.key_len,
 					(e.entry.flags & CX_ENTRY_SCOPE) ? e.scope : NULL,
 					e.entry.scope_len);
-		cx_store_remove_dead(&ident, e.gen);
+		cx_link_remove_dead(&ident, e.gen);
 	}
 	cx_scan_end(scan);
 }

@@ -106,12 +106,12 @@ cx_watch_clear(const char *name)
 		CxCache    *cache = find_cache(name);
 
 		if (cache)
-			cx_cache_clear(cache);
+			cx_change_clear(cache);
 		return;
 	}
 	all = cx_catalog_all(&n);
 	for (int i = 0; i < n; i++)
-		cx_cache_clear(all[i]);
+		cx_change_clear(all[i]);
 }
 
 /* ---- names ---- */
@@ -135,7 +135,7 @@ stage_tag(Firing *f)
 	if (tag->len == 0 || tag->len > CX_MAX_TAG)
 		return;
 	if (is_new(f, cx_key_of_tag(MyDatabaseId, tag->data, tag->len)))
-		cx_cache_invalidate_tag(tag->data, tag->len);
+		cx_change_invalidate_tag(tag->data, tag->len);
 }
 
 static void
@@ -198,10 +198,10 @@ stage_key(Firing *f, CxScope scope)
 	if (scope.name)
 	{
 		cx_cache_ask(&ask, cache, key->data, key->len, scope.name, scope.len);
-		cx_cache_invalidate_scoped(&ask);
+		cx_change_invalidate_scoped(&ask);
 	}
 	else
-		cx_cache_invalidate_key(cache, key->data, key->len);
+		cx_change_invalidate_key(cache, key->data, key->len);
 	if (f->spec.refresh)
 		f->refresh = accumArrayResult(f->refresh,
 									  CStringGetTextDatum(key->data),
@@ -220,7 +220,7 @@ stage_whole(Firing *f, CxScope scope)
 	if (f->spec.scope == NULL || ++f->nscopes > MAX_KEYS)
 		clear_own(f);
 	else if ((cache = find_cache(f->spec.cache)) != NULL)
-		cx_cache_clear_scope(cache, scope.name, scope.len);
+		cx_change_clear_scope(cache, scope.name, scope.len);
 }
 
 /*
@@ -490,9 +490,9 @@ command_of(TriggerEvent event)
 static void
 table_written(TriggerData *data)
 {
-	cx_cache_table_written(RelationGetRelid(data->tg_relation),
-						   TRIGGER_FIRED_FOR_ROW(data->tg_event)
-						   ? CX_COMMAND_APPLY : command_of(data->tg_event));
+	cx_change_table_written(RelationGetRelid(data->tg_relation),
+							TRIGGER_FIRED_FOR_ROW(data->tg_event)
+							? CX_COMMAND_APPLY : command_of(data->tg_event));
 }
 
 /* What a trigger returns that leaves the row to be written alone. */
@@ -542,15 +542,15 @@ cachex_on_change(PG_FUNCTION_ARGS)
 		f->may_put = false;
 	if (f->fix_settings)
 		nest = cx_template_fix_settings();
-	cx_cache_blame(RelationGetRelid(data->tg_relation),
-				   command_of(data->tg_event));
+	cx_pending_blame(RelationGetRelid(data->tg_relation),
+					 command_of(data->tg_event));
 	if (TRIGGER_FIRED_BY_TRUNCATE(data->tg_event))
 		stage_unknown(f);
 	else if (TRIGGER_FIRED_FOR_ROW(data->tg_event))
 		one_row_changed(f, data);
 	else
 		statement_changed(f, data);
-	cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
+	cx_pending_blame(InvalidOid, CX_COMMAND_CALL);
 	if (f->fix_settings)
 		cx_template_restore_settings(nest);
 	if (f->refresh)

@@ -11,8 +11,9 @@
 #include "access/xact.h"
 #include "utils/resowner.h"
 
-#include "cx_cache.h"
+#include "cx_change.h"
 #include "cx_collect.h"
+#include "cx_commit.h"
 #include "cx_notes.h"
 #include "cx_tier_write.h"
 #include "cx_xact.h"
@@ -23,24 +24,24 @@ xact_cb(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			cx_cache_before_commit(false);
+			cx_change_before_commit(false);
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			cx_cache_before_commit(true);
+			cx_change_before_commit(true);
 			break;
 		case XACT_EVENT_COMMIT:
-			cx_cache_after_commit();
+			cx_commit_after_commit();
 			cx_tier_after(true);
 			cx_store_release_stale();
 			cx_collect_abandon_all();
 			break;
 		case XACT_EVENT_PREPARE:
-			cx_cache_after_prepare();
+			cx_commit_after_prepare();
 			cx_tier_after(true);
 			cx_store_release_stale();
 			break;
 		case XACT_EVENT_ABORT:
-			cx_cache_after_abort();
+			cx_commit_after_abort();
 			cx_tier_after(false);
 			cx_store_release_stale();
 			cx_collect_abandon_all();
@@ -62,7 +63,7 @@ release_cb(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 		   void *arg)
 {
 	if (phase == RESOURCE_RELEASE_LOCKS && is_commit && is_top_level)
-		cx_cache_after_locks();
+		cx_commit_after_locks();
 	if (phase == RESOURCE_RELEASE_AFTER_LOCKS && is_top_level)
 		cx_tier_after_locks();
 }
@@ -77,10 +78,10 @@ subxact_cb(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 	{
 		cx_collect_caught();
 		/* of a trigger that an error has left */
-		cx_cache_blame(InvalidOid, CX_COMMAND_CALL);
+		cx_pending_blame(InvalidOid, CX_COMMAND_CALL);
 	}
 	if (event == SUBXACT_EVENT_ABORT_SUB && cx_pending_any)
-		cx_cache_cut(cx_pending_level_start(level));
+		cx_commit_cut(cx_pending_level_start(level));
 	if (event == SUBXACT_EVENT_ABORT_SUB || event == SUBXACT_EVENT_COMMIT_SUB)
 		cx_pending_end_level(level);
 }

@@ -1,6 +1,7 @@
 #!/bin/bash
 # The rules of src/: a file includes cx_ headers of lower levels only, every
-# file has a level, no file and no function is too long.
+# file has a level, a header declares what is named for it, no file and no
+# function is too long.
 # usage: test/check_layers.sh [DIRECTORY]
 set -u
 export LC_ALL=C
@@ -11,16 +12,16 @@ max_function=100
 
 # One level in a line, the lowest first; names without .c and .h, * allowed.
 levels='
-cx_compat cx_bug cx_tier_columns
+cx_compat cx_bug cx_hidden cx_tier_columns
 cx_guc cx_preload cx_waits cx_key
 cx_arena cx_counters cx_memo cx_codec cx_wake cx_visits cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_parse cx_share_names cx_builtins cx_lexer cx_secure cx_try cx_snapshot_file cx_snapshot_state
 cx_snapshot_format cx_like cx_slot cx_tier_queue cx_tier_roles cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
 cx_lines
 cx_deps cx_writes cx_run cx_flight
 cx_entry cx_wheel cx_queues cx_bucket cx_pending cx_loader cx_inval
-cx_scopes
+cx_scopes cx_table
 cx_policy cx_reads cx_candidates cx_sound
-cx_store cx_catalog
+cx_store cx_link cx_catalog
 cx_trigger cx_overtake cx_make cx_current cx_scan cx_check cx_functions cx_validate cx_warmth cx_tier_table cx_owner cx_grants
 cx_share cx_sight
 cx_access
@@ -47,6 +48,9 @@ cachex
 allowed='
 cx_watch_ddl cx_watch
 '
+
+# Headers NAME_*.h that declare functions NAME_*.
+families='cx_tier'
 
 status=0
 say() {
@@ -103,6 +107,18 @@ check_functions() {
 	' "$1" || status=1
 }
 
+# A header declares what begins with its name, or with that of its family.
+check_names() {
+	local file=src/${1##*/} name=$2 family function
+	for family in $families; do
+		[[ $name != "$family"_* ]] || name=$family
+	done
+	while IFS= read -r function; do
+		[[ $function == "$name" || $function == "$name"_* ]] ||
+			say "$file: declares $function(), which is not named for it"
+	done < <(sed -nE 's/^(pg_noreturn )?extern [^(]*\b(cx_\w+)\(.*/\2/p' "$1")
+}
+
 # Patterns in the table are for names, not for files here.
 set -f
 while IFS= read -r path; do
@@ -118,5 +134,6 @@ while IFS= read -r path; do
 		say "src/$file: has no level; see the table in test/check_layers.sh"
 	fi
 	check_functions "$path"
+	[[ $file != *.h ]] || check_names "$path" "$name"
 done < <(find "$src" -name '*.[ch]' | sort)
 exit "$status"
