@@ -62,7 +62,9 @@ SELECT rights();
 RESET SESSION AUTHORIZATION;
 ALTER ROLE regress_gr_aloof INHERIT;
 -- since 16 it is the membership that inherits
+SET client_min_messages = warning;
 GRANT regress_gr_group TO regress_gr_aloof;
+RESET client_min_messages;
 \set VERBOSITY terse
 SELECT current_setting('server_version_num')::int >= 160000 AS since_16 \gset
 \if :since_16
