@@ -25,6 +25,24 @@ roles_changed_cb(Datum arg, int cache, uint32 hash)
 	cx_grants_version++;
 }
 
+/* What a role may do with a cache: CX_MAY_..., from the catalogs. */
+uint8
+cx_grants_of_role(const CxCache *cache, Oid role)
+{
+	uint8		may = 0;
+
+	if (has_privs_of_role(role, cache->owner))
+		return CX_MAY_ALL;
+	for (int i = 0; i < cache->ngrants && may != CX_MAY_ALL; i++)
+	{
+		const CxGrant *grant = &cache->grants[i];
+
+		if (!OidIsValid(grant->role) || has_privs_of_role(role, grant->role))
+			may |= grant->may;
+	}
+	return may;
+}
+
 /* As cx_grants_of, from the catalogs. */
 uint8
 cx_grants_find(CxCache *cache)
@@ -32,7 +50,7 @@ cx_grants_find(CxCache *cache)
 	static bool registered = false;
 	Oid			role = GetUserId();
 	uint64		version;
-	uint8		may = 0;
+	uint8		may;
 
 	if (!registered)
 	{
@@ -46,15 +64,7 @@ cx_grants_find(CxCache *cache)
 	}
 	/* a message that comes meanwhile is for the next call */
 	version = cx_grants_version;
-	if (has_privs_of_role(role, cache->owner))
-		may = CX_MAY_ALL;
-	for (int i = 0; i < cache->ngrants && may != CX_MAY_ALL; i++)
-	{
-		const CxGrant *grant = &cache->grants[i];
-
-		if (!OidIsValid(grant->role) || has_privs_of_role(role, grant->role))
-			may |= grant->may;
-	}
+	may = cx_grants_of_role(cache, role);
 	cache->known_role = role;
 	cache->known_may = may;
 	cache->known_at = version;

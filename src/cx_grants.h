@@ -16,6 +16,7 @@
 extern uint64 cx_grants_version;
 
 extern uint8 cx_grants_find(CxCache *cache);
+extern uint8 cx_grants_of_role(const CxCache *cache, Oid role);
 extern void cx_grants_require(CxCache *cache, uint8 needs);
 
 /* What the current role may do with a cache: CX_MAY_... */

@@ -244,7 +244,7 @@ is_semantic(int cache)
 		case STATEXTOID:
 		case STATEXTNAMENSP:
 		case STATEXTDATASTXOID:
-			/* has to do with foreign tables, which are not cached */
+			/* has to do with foreign tables, which exact caches do not read */
 		case FOREIGNTABLEREL:
 		case FOREIGNSERVEROID:
 		case FOREIGNSERVERNAME:
@@ -277,8 +277,21 @@ is_semantic(int cache)
 }
 
 /*
+ * Whether what is in a system cache says where the rows of foreign tables are,
+ * and who may see them there.  A message on a foreign table itself is one on a
+ * relation.
+ */
+static bool
+is_foreign(int cache)
+{
+	return cache == FOREIGNSERVEROID || cache == FOREIGNDATAWRAPPEROID ||
+		cache == USERMAPPINGOID;
+}
+
+/*
  * A change that even what was read by ttl caches does not outlive: of so many
- * tables that they are not told apart, or of who may call functions.
+ * tables that they are not told apart, of who may call functions, or of
+ * servers that foreign tables are on.
  */
 static void
 add_mass(void)
@@ -312,6 +325,8 @@ is_own_schema(const SharedInvalCatcacheMsg *message)
 static void
 take_catcache(const SharedInvalCatcacheMsg *message)
 {
+	if (is_foreign(message->id))
+		add_mass();
 	if (!is_semantic(message->id) || is_own_schema(message))
 		return;
 	if (OidIsValid(message->dbId))

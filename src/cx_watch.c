@@ -448,7 +448,8 @@ begin_firing(TriggerData *data)
 	f->every_update = missing || f->spec.ncolumns == 0;
 	if (f->spec.put && !cx_template_has_virtual(desc))
 		f->may_put = cx_watch_put_prepare(&f->put, f->spec.cache,
-										  RelationGetRelid(data->tg_relation));
+										  RelationGetRelid(data->tg_relation),
+										  trigger->tgisclone);
 	f->seen = seen_create(CurrentMemoryContext, 16, NULL);
 	initStringInfo(&f->name);
 	initStringInfo(&f->scope);

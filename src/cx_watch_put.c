@@ -4,22 +4,28 @@
  *
  * An entry of a row must not show anybody more than the table does: it is made
  * only where its reader may read all of the table, and ends with the table's
- * definition and privileges.
+ * definition and privileges.  And it is made only while the table's owner may
+ * write to the cache: a watch finds its cache by name, and that may be another
+ * one by now.
  *
  * Locking: none of cachex's on entry or return.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
+#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "cx_access.h"
+#include "cx_grants.h"
 #include "cx_watch_put.h"
 
 /*
@@ -80,13 +86,50 @@ any_row_security(List *tables)
 	return false;
 }
 
+/* The owner of a relation, InvalidOid if it is gone. */
+static Oid
+owner_of(Oid rel)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(rel));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 /*
- * Returns whether rows of a table are put.  Then put says what the entries
- * depend on, and whom they are for: in a shared cache, for those who may read
- * all of the table, or of the topmost one that it is a partition of.
+ * Whether who made a watch may write to the cache: the owner of its table, the
+ * first one, or for a clone those of all above it, one of whom has made it.
+ */
+static bool
+may_write(const CxCache *cache, List *tables, bool is_clone)
+{
+	int			first = is_clone && list_length(tables) > 1 ? 1 : 0;
+	int			n = is_clone ? list_length(tables) : 1;
+
+	for (int i = first; i < n; i++)
+	{
+		Oid			owner = owner_of(list_nth_oid(tables, i));
+
+		if (!OidIsValid(owner) ||
+			(cx_grants_of_role(cache, owner) & CX_MAY_WRITE) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Returns whether rows of a table are put by a trigger, which may be a clone of
+ * one above.  Then put says what the entries depend on, and whom they are for:
+ * in a shared cache, for those who may read all of the table, or of the topmost
+ * one that it is a partition of.
  */
 bool
-cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid)
+cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid,
+					 bool is_clone)
 {
 	List	   *tables = list_make1_oid(relid);
 	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
@@ -94,8 +137,10 @@ cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid)
 
 	if (get_rel_relispartition(relid))
 		tables = list_concat(tables, get_partition_ancestors(relid));
-	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS)
+	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS ||
+		!may_write(cache, tables, is_clone))
 		return false;
+	put->cache_id = cache->id;
 	put->reads.known = true;
 	foreach(lc, tables)
 		put->reads.rel[put->reads.nread++] = lfirst_oid(lc);
@@ -107,14 +152,18 @@ cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid)
 	return !any_row_security(tables);
 }
 
-/* Puts a row as it is now. */
+/* Puts a row as it is now, if the cache is still the one that was asked. */
 void
 cx_watch_put_row(const CxWatchPut *put, const char *cache_name,
 				 StringInfo key, CxScope scope, TupleTableSlot *slot)
 {
 	Jsonb	   *row = cx_codec_to_jsonb(ExecFetchSlotHeapTupleDatum(slot), false,
 										slot->tts_tupleDescriptor->tdtypeid);
+	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
 
+	/* a cast to json may wait until there is another one */
+	if (cache == NULL || cache->id != put->cache_id)
+		return;
 	cx_put_row(cache_name, key->data, key->len, scope, row, &put->reads,
 			   put->access);
 }

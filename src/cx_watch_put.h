@@ -13,13 +13,14 @@
 /* What the entries of a table's rows depend on, and whom they are for. */
 typedef struct CxWatchPut
 {
+	int64		cache_id;		/* of the one that the owner may write to */
 	CxReads		reads;
 	CxAccess   *access;			/* in a shared cache, else NULL */
 } CxWatchPut;
 
 extern bool cx_watch_put_is_overtaken(void);
 extern bool cx_watch_put_prepare(CxWatchPut *put, const char *cache_name,
-								 Oid relid);
+								 Oid relid, bool is_clone);
 extern void cx_watch_put_row(const CxWatchPut *put, const char *cache_name,
 							 StringInfo key, CxScope scope,
 							 TupleTableSlot *slot);

@@ -285,6 +285,71 @@ SELECT cachex.get('gr', '1'), cachex.get('gr', '2'), cachex.get('gr', 'tagged'),
 -- who needs no cache: a dump may be restored before there is one
 CREATE TRIGGER early AFTER INSERT ON regress_gr_s.t EXECUTE FUNCTION cachex.on_change('not yet', '{k}');
 
+-- Rows are put for as long as the table's owner may write to the cache, also if
+-- that is another one that somebody else has made under the name.
+DO $$BEGIN EXECUTE format('GRANT CREATE ON DATABASE %I TO regress_gr_owner', current_database()); END$$;
+SET ROLE regress_gr_owner;
+SELECT cachex.create_cache('prices', consistency => 'ttl');
+SELECT cachex.grant_cache('prices', 'regress_gr_heir', 'write');
+RESET ROLE;
+CREATE TABLE regress_gr_s.price (k int, v text);
+CREATE TABLE regress_gr_s.prices (k int, v text) PARTITION BY LIST (k);
+CREATE TABLE regress_gr_s.prices1 PARTITION OF regress_gr_s.prices FOR VALUES IN (11);
+CREATE TABLE regress_gr_s.prices2 PARTITION OF regress_gr_s.prices FOR VALUES IN (12);
+ALTER TABLE regress_gr_s.price OWNER TO regress_gr_heir;
+ALTER TABLE regress_gr_s.prices OWNER TO regress_gr_heir;
+ALTER TABLE regress_gr_s.prices1 OWNER TO regress_gr_heir;
+ALTER TABLE regress_gr_s.prices2 OWNER TO regress_gr_heir;
+GRANT SELECT, INSERT ON ALL TABLES IN SCHEMA regress_gr_s TO regress_gr_writer, regress_gr_reader, regress_gr_heir;
+GRANT USAGE ON SCHEMA regress_gr_s TO PUBLIC;
+SET ROLE regress_gr_heir;
+SELECT cachex.watch('regress_gr_s.price', 'prices', keys => '{<k>}', action => 'put');
+SELECT cachex.watch('regress_gr_s.prices', 'prices', keys => '{<k>}', action => 'put');
+RESET ROLE;
+ALTER TABLE regress_gr_s.prices2 OWNER TO regress_gr_writer;
+CREATE FUNCTION put_rows(what text) RETURNS text LANGUAGE plpgsql SET ROLE = regress_gr_heir AS $$
+BEGIN
+	INSERT INTO regress_gr_s.price VALUES (1, what), (2, what);
+	INSERT INTO regress_gr_s.prices VALUES (11, what), (12, what);
+	RETURN 'put';
+END $$;
+CREATE FUNCTION prices() RETURNS text LANGUAGE sql SET ROLE = regress_gr_reader AS $$
+	SELECT string_agg(coalesce(cachex.get('prices', k) #>> '{v}', 'none'), ' ' ORDER BY i)
+	FROM unnest('{1,2,11,12}'::text[]) WITH ORDINALITY AS u (k, i)
+$$;
+SET ROLE regress_gr_owner;
+SELECT cachex.drop_cache('prices');
+SELECT cachex.create_cache('prices', consistency => 'ttl', shared => true);
+SELECT cachex.grant_cache('prices', 'regress_gr_reader', 'read');
+SELECT count(cachex.put('prices', k, '{"v": "old"}')) FROM unnest('{1,2,11,12}'::text[]) AS k;
+RESET ROLE;
+SELECT prices();
+SELECT put_rows('of another cache');
+SELECT prices();
+-- the partition's owner did not ask for it
+SELECT cachex.grant_cache('prices', 'regress_gr_writer', 'write');
+SELECT put_rows('of another cache');
+SELECT prices();
+SELECT cachex.revoke_cache('prices', 'regress_gr_writer', 'write'), cachex.grant_cache('prices', 'regress_gr_heir', 'write');
+SELECT put_rows('granted');
+SELECT prices();
+SELECT cachex.revoke_cache('prices', 'regress_gr_heir', 'write'), cachex.grant_cache('prices', 'regress_gr_group', 'write');
+SELECT put_rows('as a member');
+SELECT prices();
+SELECT cachex.revoke_cache('prices', 'regress_gr_group', 'write'), cachex.grant_cache('prices', 'public', 'write');
+SELECT put_rows('everybody');
+SELECT prices();
+SELECT cachex.revoke_cache('prices', 'public', 'write');
+SELECT put_rows('taken back');
+SELECT prices();
+ALTER TABLE regress_gr_s.price OWNER TO regress_gr_owner;
+GRANT INSERT ON regress_gr_s.price TO regress_gr_heir;
+SELECT put_rows('of the owner');
+SELECT prices();
+SELECT cachex.drop_cache('prices');
+DROP FUNCTION put_rows, prices;
+DO $$BEGIN EXECUTE format('REVOKE CREATE ON DATABASE %I FROM regress_gr_owner', current_database()); END$$;
+
 DROP TABLE own;
 DROP SCHEMA regress_gr_s CASCADE;
 DO $$

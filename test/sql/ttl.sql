@@ -183,6 +183,28 @@ SELECT cachex.purge('purged');
 SELECT entries, expired = :stored AS all_expired FROM cachex.stats WHERE cache = 'purged';
 SELECT cachex.get('purged', 'stays');
 
+-- What a loader has read from another server, or a file: whose it is, and for
+-- whom, is said by definitions, and a change of them ends what loaders have left.
+CREATE FOREIGN DATA WRAPPER regress_ttl_fdw;
+CREATE SERVER regress_ttl_server FOREIGN DATA WRAPPER regress_ttl_fdw;
+CREATE USER MAPPING FOR CURRENT_USER SERVER regress_ttl_server OPTIONS (x '1');
+CREATE PROCEDURE outlives(command text) LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM cachex.fetch('hour', 'loaded', 'SELECT 1'), cachex.put('hour', 'written', '1');
+	COMMIT;
+	EXECUTE command;
+	COMMIT;
+	RAISE INFO '%: loaded %, written %', command,
+		(cachex.lookup('hour', 'loaded')).status, (cachex.lookup('hour', 'written')).status;
+END $$;
+CALL outlives('ANALYZE pg_foreign_server');
+CALL outlives($$ALTER USER MAPPING FOR CURRENT_USER SERVER regress_ttl_server OPTIONS (SET x '2')$$);
+CALL outlives($$ALTER SERVER regress_ttl_server OPTIONS (ADD x '1')$$);
+CALL outlives($$ALTER FOREIGN DATA WRAPPER regress_ttl_fdw OPTIONS (ADD x '1')$$);
+CALL outlives('DROP USER MAPPING FOR CURRENT_USER SERVER regress_ttl_server');
+CALL outlives('DROP FOREIGN DATA WRAPPER regress_ttl_fdw CASCADE');
+DROP PROCEDURE outlives;
+
 SELECT cx_check();
 SELECT cachex.drop_cache(name) FROM cachex.caches
 WHERE name IN ('hour', 'ever', 'odd', 'purged');
