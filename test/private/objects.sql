@@ -238,7 +238,7 @@ SELECT cachex.create_cache(format('%s_%s%s', s, k, t), consistency => k, shared 
 	ttl => CASE t WHEN '' THEN '1 hour' ELSE '1 us' END::interval,
 	negative_ttl => CASE t WHEN '' THEN '1 hour' ELSE '1 us' END::interval,
 	stale_for => CASE t WHEN '' THEN '0' ELSE '1 hour' END::interval)
-FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k, unnest('{"",_stale}'::text[]) t;
+FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k, unnest('{"",_stale,_sync_stale}'::text[]) t;
 SELECT cachex.create_cache(format('%s_%s_%s', s, k, p), consistency => k, shared => s = 'shared', persist => p)
 FROM unnest('{private,shared}'::text[]) s, unnest('{ttl,exact}'::text[]) k, unnest('{table,snapshot}'::text[]) p
 WHERE s = 'private' OR p = 'snapshot';
