@@ -6,6 +6,8 @@
  * Callbacks run in the reverse order of registration: where the library stands
  * before cachex in shared_preload_libraries, its own runs when that of cachex
  * has run already.
+ *
+ * late.secret is a setting that not everybody may see.
  */
 #include "postgres.h"
 
@@ -13,6 +15,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -23,6 +26,7 @@ void		_PG_init(void);
 PG_FUNCTION_INFO_V1(late_arm);
 
 static char *armed = NULL;		/* in TopTransactionContext */
+static char *secret = NULL;
 
 static void
 run(const char *sql)
@@ -53,6 +57,9 @@ void
 _PG_init(void)
 {
 	RegisterXactCallback(xact_cb, NULL);
+	DefineCustomStringVariable("late.secret", "A setting to be kept secret.",
+							   NULL, &secret, "secret", PGC_SUSET,
+							   GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 }
 
 /* late_arm(sql): run this when the transaction is about to end. */

@@ -92,6 +92,14 @@ $node->safe_psql('postgres', q{
 	SELECT cachex.watch(r) FROM unnest('{t, u, child, tree, shape, gate, rls}'::regclass[]) r;
 	SELECT cachex.watch('u', 'c', keys => ARRAY['u:<k>'], tags => ARRAY['u'])});
 
+# A setting of the library that not everybody may see says no scope.
+foreach my $name ('late.secret', 'Late.Secret')
+{
+	my (undef, undef, $error) = $node->psql('postgres',
+		qq{SELECT cachex.create_cache('s', options => '{"scoped_by": "$name"}')});
+	like($error, qr/setting "$name" cannot be used as scoped_by/, "scoped_by $name");
+}
+
 my ($writer, $reader, $old, $other, $gate);
 
 sub connect_all
