@@ -349,6 +349,12 @@ sub other_rows
 	}
 	write_late('an error that takes all of it back', query => $sum, same => 1,
 		late => q{DO 'BEGIN UPDATE t SET v = 9; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN END'});
+	foreach my $call (q{cachex.invalidate_tags(ARRAY[''x''])}, q{cachex.put(''c'', ''k'', ''1'')}, q{cachex.clear(''c'')})
+	{
+		write_late("an error that takes $call back", query => $sum, same => 1, before => $_,
+			late => "DO 'BEGIN PERFORM $call; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN END'")
+		  foreach 'SELECT 1', 'SELECT pg_current_xact_id()';
+	}
 	write_late('no row', query => $sum, same => 1, late => 'UPDATE t SET v = 9 WHERE false');
 	write_late('only the other table', query => $sum, same => 1, late => 'UPDATE u SET v = v + 1');
 
