@@ -477,10 +477,11 @@ FROM (SELECT id, cache, scope, key, session, role, status, attempts, max_attempt
 		NULL, created, NULL, NULL, created
 	FROM cachex.job_request) AS j
 	LEFT JOIN cachex.cache_definition c ON c.name = j.cache
-WHERE pg_has_role(j.role, 'USAGE')
+WHERE pg_has_role(j.role, 'USAGE') AND (c.scoped_by IS NULL
+		OR current_setting(c.scoped_by, true) = coalesce(j.scope, ''))
 	OR pg_has_role(coalesce(c.owner::oid, 10::oid), 'USAGE')
 	OR pg_has_role('pg_read_all_stats', 'USAGE');
-COMMENT ON VIEW cachex.jobs IS 'the jobs that the reader has asked for, or of caches that he owns';
+COMMENT ON VIEW cachex.jobs IS 'the jobs that the reader has asked for, with scoped_by in his own scope, or of caches that he owns';
 GRANT SELECT ON cachex.jobs TO PUBLIC;
 
 -- ---- observe ----

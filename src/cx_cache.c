@@ -419,6 +419,19 @@ cx_cache_objection(const CxAsk *ask, const CxNewEntry *entry, uint64 gen,
 }
 
 /*
+ * Whether an entry counts in its scope, if those of its cache are limited: they
+ * may be since this session has read the row.  If they come to be after this,
+ * the cache is cleared of it.
+ */
+static bool
+has_place(const CxAsk *ask)
+{
+	return !ask->ident.has_scope ||
+		ask->cache->limits.per_scope != PG_UINT64_MAX ||
+		!cx_registry_says(ask->cache->shmem, CX_ROW_SCOPES);
+}
+
+/*
  * Stores what a loader returned under ask->view, unless something forbids it,
  * which is counted and returned.  gen is from cx_cache_begin_fill(); frequency is that of
  * a dead entry in its place, or 0.
@@ -434,6 +447,8 @@ cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 	if (ask->cache->number < 0)
 		return CX_FILL_IMPOSSIBLE;
 	why = cx_cache_objection(ask, entry, gen, false);
+	if (why == CX_NCOUNTERS && !has_place(ask))
+		why = CX_REFUSED_DOUBT;
 	if (why != CX_NCOUNTERS)
 	{
 		cx_counters_add(ask->cache->number, why, 1);

@@ -440,7 +440,7 @@ cx_commit_after_commit(void)
 	uint32		n = cx_pending_count();
 
 	ending = false;
-	if (!cx_pending_any && !cx_writes_any && !cx_writes_ddl)
+	if (!begun && !cx_pending_any && !cx_writes_any && !cx_writes_ddl)
 		return;
 	latest = cx_view_latest();
 	for (uint32 i = 0; i < n; i++)

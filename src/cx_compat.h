@@ -118,7 +118,7 @@ typedef RTEPermissionInfo CxCompatPermission;
 	(*(n) = GetNumConfigOptions(), get_guc_variables())
 #endif
 
-/* A setting by name, or NULL. */
+/* A setting by name, in any case of its letters, or NULL. */
 #if PG_VERSION_NUM >= 160000
 #define cx_compat_find_setting(name) find_option(name, false, true, 0)
 #else
@@ -129,7 +129,7 @@ cx_compat_find_setting(const char *name)
 
 	for (int i = 0; i < GetNumConfigOptions(); i++)
 	{
-		if (strcmp(settings[i]->name, name) == 0)
+		if (pg_strcasecmp(settings[i]->name, name) == 0)
 			return settings[i];
 	}
 	return NULL;

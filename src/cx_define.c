@@ -171,7 +171,10 @@ check_number(const CxSetting *setting, const char *value)
 						setting->max)));
 }
 
-/* Whether a session could have a setting of that name. */
+/*
+ * Whether a session could have a setting of that name, and everybody may see
+ * what it is: a scope is shown beside what is in it.
+ */
 static void
 check_setting_name(const CxSetting *setting, const char *value)
 {
@@ -182,6 +185,13 @@ check_setting_name(const CxSetting *setting, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for %s: \"%s\"", setting->name, value),
+				 errhint("Name a setting of the application, such as app.user_id.")));
+	if (GetConfigOptionFlags(value, true) & GUC_SUPERUSER_ONLY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("setting \"%s\" cannot be used as %s", value,
+						setting->name),
+				 errdetail("Not everybody may see its value."),
 				 errhint("Name a setting of the application, such as app.user_id.")));
 }
 

@@ -8,22 +8,23 @@
 
 #include "cx_sound.h"
 
-/* Whether the texts of the tags are as long as all of them together. */
+/* Whether each tag has a text, and they are as long as all together. */
 static bool
 tags_are_sound(const CxEntry *entry)
 {
 	CxCursor	c = entry->tags;
 	Size		len = 0;
 	uint8		one;
+	int			i;
 
 	cx_arena_skip(&c, entry->ntags * sizeof(uint64));
-	for (int i = 0; i < entry->ntags && len < entry->tags_len; i++)
+	for (i = 0; i < entry->ntags && len < entry->tags_len; i++)
 	{
 		cx_arena_read(&c, &one, 1);
 		cx_arena_skip(&c, one);
 		len += 1 + one;
 	}
-	return len == entry->tags_len;
+	return i == entry->ntags && len == entry->tags_len;
 }
 
 /* The same for the names of settings, which a zero byte ends. */

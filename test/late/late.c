@@ -6,6 +6,11 @@
  * Callbacks run in the reverse order of registration: where the library stands
  * before cachex in shared_preload_libraries, its own runs when that of cachex
  * has run already.
+ *
+ * late_pause(seconds) makes the transaction rest after its commit, when others
+ * can see it and have no invalidation messages from it.
+ *
+ * late.secret is a setting that not everybody may see.
  */
 #include "postgres.h"
 
@@ -13,6 +18,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -21,8 +27,11 @@ PG_MODULE_MAGIC;
 void		_PG_init(void);
 
 PG_FUNCTION_INFO_V1(late_arm);
+PG_FUNCTION_INFO_V1(late_pause);
 
 static char *armed = NULL;		/* in TopTransactionContext */
+static char *secret = NULL;
+static int	pause_seconds = 0;
 
 static void
 run(const char *sql)
@@ -43,6 +52,10 @@ xact_cb(XactEvent event, void *arg)
 {
 	const char *sql = armed;
 
+	if (event == XACT_EVENT_COMMIT)
+		pg_usleep(pause_seconds * 1000000L);
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+		pause_seconds = 0;
 	armed = NULL;
 	if (sql && (event == XACT_EVENT_PRE_COMMIT ||
 				event == XACT_EVENT_PRE_PREPARE))
@@ -53,6 +66,9 @@ void
 _PG_init(void)
 {
 	RegisterXactCallback(xact_cb, NULL);
+	DefineCustomStringVariable("late.secret", "A setting to be kept secret.",
+							   NULL, &secret, "secret", PGC_SUSET,
+							   GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 }
 
 /* late_arm(sql): run this when the transaction is about to end. */
@@ -61,5 +77,13 @@ late_arm(PG_FUNCTION_ARGS)
 {
 	armed = MemoryContextStrdup(TopTransactionContext,
 								text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
+}
+
+/* late_pause(seconds): rest that long after the commit. */
+Datum
+late_pause(PG_FUNCTION_ARGS)
+{
+	pause_seconds = PG_GETARG_INT32(0);
 	PG_RETURN_VOID();
 }

@@ -205,6 +205,29 @@ SELECT count(*) FROM cachex.entries('sb');
 SELECT try($$cachex.get('sb', 'own')$$), try($$cachex.clear('sb')$$), try($$cachex.clear('sb', scope => '8')$$);
 RESET ROLE;
 SELECT count(DISTINCT scope) > 3 AS all_scopes FROM cachex.entries('sb');
+-- So are jobs, and what they say of an error.
+SET ROLE regress_scopes;
+SET app.user_id = '7';
+SELECT cachex.refresh('sb', 'secret', query => 'SELECT (''of seven'' || $1)::int', params => '{!}', max_attempts => 1) AS job \gset
+RESET ROLE;
+SELECT cx_wait('(SELECT status = ''failed'' FROM cachex.job WHERE id = ' || :job || ')');
+SELECT scope, key, last_error FROM cachex.jobs WHERE id = :job;
+RESET app.user_id;
+SELECT scope, key, last_error FROM cachex.jobs WHERE id = :job;
+SET ROLE regress_scopes;
+SELECT scope, key, last_error FROM cachex.jobs WHERE id = :job;
+SET app.user_id = '8';
+SELECT scope, key, last_error FROM cachex.jobs WHERE id = :job;
+BEGIN;
+SELECT cachex.refresh('sb', 'own', query => 'SELECT 1') > 0 AS asked;
+SELECT scope, key, status FROM cachex.jobs WHERE cache = 'sb';
+SET app.user_id = '7';
+SELECT scope, key, status FROM cachex.jobs WHERE cache = 'sb';
+ROLLBACK;
+SET app.user_id = '7';
+SELECT scope, key, last_error FROM cachex.jobs WHERE id = :job;
+RESET ROLE;
+RESET app.user_id;
 
 -- alter_cache to it and from it: entries stay where they are, and are found
 -- by who asks for their scope.

@@ -53,6 +53,8 @@ SELECT * FROM sl.both('SELECT sl.mine(''session_authorization'')');
 -- A setting that not everybody may read.
 SELECT alice <> '' AS alice, bob
 FROM sl.both('SELECT current_setting(''hba_file'')');
+SELECT alice <> '' AS alice, bob
+FROM sl.both('SELECT current_setting(''HBA_File'')');
 
 -- A function that the query of another function calls through a view.
 CREATE FUNCTION sl.guarded() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'guarded'::text $$;

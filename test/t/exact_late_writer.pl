@@ -60,7 +60,8 @@ my ($late_is_late, $order);
 start_with($orders[0]->[1]);
 add_extension($node);
 $node->safe_psql('postgres', qq{
-	CREATE FUNCTION late(sql text) RETURNS void STRICT LANGUAGE c AS '$library', 'late_arm'});
+	CREATE FUNCTION late(sql text) RETURNS void STRICT LANGUAGE c AS '$library', 'late_arm';
+	CREATE FUNCTION late_pause(int) RETURNS void STRICT LANGUAGE c AS '$library'});
 $node->safe_psql('postgres', q{
 	CREATE ROLE reader;
 	CREATE TABLE t (k int PRIMARY KEY, v int);
@@ -91,6 +92,14 @@ $node->safe_psql('postgres', q{
 	SELECT cachex.create_cache('c', consistency => 'ttl');
 	SELECT cachex.watch(r) FROM unnest('{t, u, child, tree, shape, gate, rls}'::regclass[]) r;
 	SELECT cachex.watch('u', 'c', keys => ARRAY['u:<k>'], tags => ARRAY['u'])});
+
+# A setting of the library that not everybody may see says no scope.
+foreach my $name ('late.secret', 'Late.Secret')
+{
+	my (undef, undef, $error) = $node->psql('postgres',
+		qq{SELECT cachex.create_cache('s', options => '{"scoped_by": "$name"}')});
+	like($error, qr/setting "$name" cannot be used as scoped_by/, "scoped_by $name");
+}
 
 my ($writer, $reader, $old, $other, $gate);
 
@@ -341,6 +350,12 @@ sub other_rows
 	}
 	write_late('an error that takes all of it back', query => $sum, same => 1,
 		late => q{DO 'BEGIN UPDATE t SET v = 9; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN END'});
+	foreach my $call (q{cachex.invalidate_tags(ARRAY[''x''])}, q{cachex.put(''c'', ''k'', ''1'')}, q{cachex.clear(''c'')})
+	{
+		write_late("an error that takes $call back", query => $sum, same => 1, before => $_,
+			late => "DO 'BEGIN PERFORM $call; PERFORM 1 / 0; EXCEPTION WHEN division_by_zero THEN END'")
+		  foreach 'SELECT 1', 'SELECT pg_current_xact_id()';
+	}
 	write_late('no row', query => $sum, same => 1, late => 'UPDATE t SET v = 9 WHERE false');
 	write_late('only the other table', query => $sum, same => 1, late => 'UPDATE u SET v = v + 1');
 
@@ -580,6 +595,28 @@ sub definitions
 	$_->must('RESET ROLE') foreach $reader, $old;
 }
 
+# A cache that begins to limit its scopes, while a session fills that has not
+# heard of it.
+sub limits_scopes
+{
+	$writer->must(q{SELECT cachex.create_cache('scopes', consistency => 'ttl')});
+	my $fill = q{SELECT cachex.fetch('scopes', 'k' || %d, 'SELECT 1', scope => 's')};
+	my $count = q{SELECT count(*) FROM cachex.entries('scopes')};
+	$reader->must(sprintf($fill, 0));
+	$writer->must(q{BEGIN; SELECT cachex.alter_cache('scopes', '{"max_entries_per_scope": 2}'), late_pause(3)});
+	$writer->send('COMMIT');
+	poll(q{(SELECT max_entries_per_scope = 2 FROM cachex.caches WHERE name = 'scopes')});
+	$reader->must(sprintf($fill, $_)) for 1 .. 5;
+	expect($reader->must($count) <= 2 ? 'few' : 'many', 'few', 'entries');
+	ok($writer->is_waiting, 'filled before the messages');
+	$writer->receive;
+	$reader->must(sprintf($fill, $_)) for 1 .. 5;
+	expect($reader->must($count), 2, 'entries, then');
+	$writer->must(q{SELECT cachex.drop_cache('scopes')});
+	verdict('a cache begins to limit its scopes');
+	return;
+}
+
 foreach my $try (@orders)
 {
 	$order = $try->[0];
@@ -590,6 +627,7 @@ foreach my $try (@orders)
 		start_with($try->[1]);
 	}
 	connect_all();
+	limits_scopes() if $late_is_late;
 	rows('COMMIT', 'error');
 	other_rows();
 	in_flight();

@@ -407,7 +407,8 @@ $small->safe_psql('postgres', q{
 	SELECT cachex.fetch('e', 't', 'SELECT sum(v) FROM t WHERE current_setting(''a.b'', true) IS NULL', tags => '{x,yy}');
 	SELECT count(cachex.put('c', 'k' || i, to_jsonb(repeat('x', i)), tags => ARRAY['t' || i, 'all'],
 		scope => CASE WHEN i % 2 = 0 THEN 's' END, metadata => '{"a": 1}')) FROM generate_series(1, 300) i;
-	SELECT cachex.put('c', 'long', to_jsonb(repeat('long', 20000)))});
+	SELECT cachex.put('c', 'long', to_jsonb(repeat('long', 20000)));
+	SELECT cachex.put('c', 'one tag', '1', tags => ARRAY['1234567' || chr(1)])});
 $small->stop;
 my $data = $small->data_dir;
 my $stopped = "$copies/stopped";
@@ -433,7 +434,7 @@ sub start_with
 	return $result;
 }
 
-is(start_with($good), '302|302||consistent|t', 'the file as it was written is used');
+is(start_with($good), '303|303||consistent|t', 'the file as it was written is used');
 my $damaged = '0|0|it is damaged|consistent|t';
 my @bad;
 for (my $n = 0; $n < $size; $n += 4096)
@@ -482,6 +483,10 @@ sub with_checksums
 	return $content;
 }
 is(with_checksums($good) eq $good, 1, 'the checksum is CRC32C');
+
+# an entry that says two tags, and whose texts end after the first
+(my $fewer = $good) =~ s/\x01\0\x09\0one tag/\x02\0\x02\0one tag/ or die 'no such entry';
+is(start_with(with_checksums($fewer)), '302|302||consistent|t', 'an entry that lacks a tag is not used');
 
 # where the entries begin, after two caches
 my $keys = index($good, 'k300');
