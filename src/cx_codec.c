@@ -337,30 +337,26 @@ cx_codec_encode(Datum datum, bool isnull, Oid type, CxValue *out)
 }
 
 /*
- * Bytes that precede a value's data in the buffer for adopt: VARHDRSZ for
- * varlena types, else 0.
+ * Raises ERRCODE_DATA_CORRUPTED unless the bytes are as many as the type's
+ * values have; they may come from a file.
  */
-static Size
-header_size(Oid type)
+static void
+check_len(const CxValue *value, int16 typlen, bool typbyval)
 {
-	if (type == JSONBOID || type == TEXTOID)
-		return VARHDRSZ;
-	return get_typlen(type) == -1 ? VARHDRSZ : 0;
-}
+	bool		sound = true;
 
-/*
- * The Datum of a palloc'd buffer with header and data.  It lives in the
- * buffer, except for types passed by value.
- */
-static Datum
-adopt(Oid type, struct varlena *holder)
-{
-	Datum		datum;
-
-	if (type == JSONBOID || type == TEXTOID || !get_typbyval(type))
-		return PointerGetDatum(holder);
-	memcpy(&datum, holder, sizeof(Datum));
-	return datum;
+	if (typbyval)
+		sound = value->len == sizeof(Datum);
+	else if (typlen > 0)
+		sound = value->len == (Size) typlen;
+	else if (typlen == -2)
+		sound = value->len > 0 && value->data[value->len - 1] == '\0';
+	if (!sound)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("cached value of type %s is damaged",
+						format_type_be(value->type)),
+				 errdetail("It has %zu bytes.", value->len)));
 }
 
 /*
@@ -368,22 +364,37 @@ adopt(Oid type, struct varlena *holder)
  *
  * Returns a Datum of value->type in the current memory context; 0 for SQL
  * NULL.  The caller has checked that value->typhash is the type's of now.
+ * Raises ERRCODE_DATA_CORRUPTED for bytes that no value of the type has, as far
+ * as their number tells.
  */
 Datum
 cx_codec_decode(const CxValue *value)
 {
+	int16		typlen = -1;
+	bool		typbyval = false;
 	Size		header;
 	char	   *holder;
+	Datum		datum;
 
 	if (value->isnull)
 		return (Datum) 0;
 
-	header = header_size(value->type);
+	if (value->type != JSONBOID && value->type != TEXTOID)
+	{
+		get_typlenbyval(value->type, &typlen, &typbyval);
+		check_len(value, typlen, typbyval);
+	}
+	if (typbyval)
+	{
+		memcpy(&datum, value->data, sizeof(Datum));
+		return datum;
+	}
+	header = typlen == -1 ? VARHDRSZ : 0;
 	holder = palloc(header + value->len);
 	memcpy(holder + header, value->data, value->len);
 	if (header > 0)
 		SET_VARSIZE(holder, header + value->len);
-	return adopt(value->type, (struct varlena *) holder);
+	return PointerGetDatum(holder);
 }
 
 /*

@@ -408,7 +408,8 @@ $small->safe_psql('postgres', q{
 	SELECT count(cachex.put('c', 'k' || i, to_jsonb(repeat('x', i)), tags => ARRAY['t' || i, 'all'],
 		scope => CASE WHEN i % 2 = 0 THEN 's' END, metadata => '{"a": 1}')) FROM generate_series(1, 300) i;
 	SELECT cachex.put('c', 'long', to_jsonb(repeat('long', 20000)));
-	SELECT cachex.put('c', 'one tag', '1', tags => ARRAY['1234567' || chr(1)])});
+	SELECT cachex.put('c', 'one tag', '1', tags => ARRAY['1234567' || chr(1)]);
+	SELECT cachex.fetch_as('c', 'typed', NULL::int, 'SELECT 1')});
 $small->stop;
 my $data = $small->data_dir;
 my $stopped = "$copies/stopped";
@@ -434,7 +435,7 @@ sub start_with
 	return $result;
 }
 
-is(start_with($good), '303|303||consistent|t', 'the file as it was written is used');
+is(start_with($good), '304|304||consistent|t', 'the file as it was written is used');
 my $damaged = '0|0|it is damaged|consistent|t';
 my @bad;
 for (my $n = 0; $n < $size; $n += 4096)
@@ -486,7 +487,17 @@ is(with_checksums($good) eq $good, 1, 'the checksum is CRC32C');
 
 # an entry that says two tags, and whose texts end after the first
 (my $fewer = $good) =~ s/\x01\0\x09\0one tag/\x02\0\x02\0one tag/ or die 'no such entry';
-is(start_with(with_checksums($fewer)), '302|302||consistent|t', 'an entry that lacks a tag is not used');
+is(start_with(with_checksums($fewer)), $damaged, 'an entry that lacks a tag: not used');
+
+# a value of another type, whose values have more bytes
+(my $short = $good) =~ s/\x17\0{7}(.{6})typed/\x86\x0b\0\0\0\0\0\0$1typed/s or die 'no such entry';
+start_with(with_checksums($short), sub {
+	foreach my $call (q{get_as('c', 'typed', NULL::uuid)}, q{lookup('c', 'typed')})
+	{
+		my (undef, undef, $error) = $small->psql('postgres', "SELECT * FROM cachex.$call");
+		like($error, qr/cached value of type uuid is damaged/, "$call raises an error");
+	}
+});
 
 # where the entries begin, after two caches
 my $keys = index($good, 'k300');
