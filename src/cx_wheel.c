@@ -17,6 +17,9 @@
 #define SPAN_MIDDLE	(SPAN_FINE * 256)
 #define FARTHEST	(SPAN_MIDDLE * (CX_WHEEL_COARSE - 1))
 
+/* What one call moves the wheel by at most, in seconds: a lock is held. */
+#define MAX_STEPS	SPAN_MIDDLE
+
 /* A link to a bucket's head instead of a slot. */
 #define HEAD_FLAG	0x80000000U
 
@@ -123,20 +126,22 @@ empty_bucket(CxWheel *wheel, int bucket, TimestampTz now, uint32 *slots,
 }
 
 /*
- * Moves the wheel towards now and takes out what has expired: up to max
- * slots, whose number is returned.  *more says whether to call again at once.
+ * Moves the wheel towards now, by MAX_STEPS at most, and takes out what has
+ * expired: up to max slots, whose number is returned.  *more says whether to
+ * call again at once.
  */
 int
 cx_wheel_due(CxWheel *wheel, TimestampTz now, uint32 *slots, int max,
 			 bool *more)
 {
-	int64		target = second_of(now);
+	int64		end = second_of(now);
+	int64		target = Min(end, wheel->now + MAX_STEPS);
 	int			looked = 0;
 	int			n = 0;
 
 	*more = false;
 	if (wheel->count == 0)
-		wheel->now = Max(wheel->now, target);
+		wheel->now = Max(wheel->now, end);
 	while (wheel->now < target)
 	{
 		int64		s = wheel->now + 1;
@@ -156,6 +161,7 @@ cx_wheel_due(CxWheel *wheel, TimestampTz now, uint32 *slots, int max,
 			return n;
 		wheel->now = s;
 	}
+	*more = wheel->now < end;
 	return n;
 }
 

@@ -11,6 +11,7 @@ use lib $FindBin::RealBin;
 use CachexTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my ($library) = glob '/usr/lib/*/faketime/libfaketime.so.1 /usr/lib64/faketime/libfaketime.so.1';
 plan skip_all => 'libfaketime is not there' unless $library;
@@ -62,6 +63,28 @@ is($s->must(q{SELECT cachex.get('c', 'a'), cachex.purge('c') >= 0}), '1|t', 'two
 step_to(7200);
 is($s->must(q{SELECT cachex.get('c', 'a') IS NULL, cachex.get('c', 'f') IS NULL}), 't|t', 'and far ahead: all has ended');
 is($s->must(q{SELECT cachex.purge('c') >= 0, (SELECT count(*) FROM cachex.entries('c'))}), 't|0', 'and is freed');
+
+# A step over centuries, which is made second by second: nobody
+# waits for all of it.
+$s->must(q{SELECT cachex.put('c', 'far', '1', ttl => '500 years')});
+$s->must($put);
+my $purger = session($node, 'postgres');
+$purger->must('SELECT 1');
+step_to(250 * 365 * 86400);
+$purger->send(q{SELECT cachex.purge('c') IS NOT NULL});
+my $longest = 0;
+do
+{
+	my $began = time();
+	$s->must($put);
+	$longest = time() - $began if time() - $began > $longest;
+} while ($purger->is_waiting);
+cmp_ok($longest, '<', 3, 'puts go on beside a purge, centuries later');
+is($purger->receive, 't', 'which ends');
+is($s->must(q{SELECT cachex.get('c', 'far'), cachex.get('c', 'a')}), '1|1', 'what is alive is there');
+$purger->close;
+step_to(510 * 365 * 86400);
+is($s->must(q{SELECT cachex.purge('c') >= 0, (SELECT count(*) FROM cachex.entries('c'))}), 't|0', 'until its own time');
 $s->close;
 is_consistent($node, 'after the steps');
 never_crashed($node);
