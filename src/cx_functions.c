@@ -38,7 +38,6 @@
 #include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parser.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -69,7 +68,6 @@ typedef struct Walk
 } Walk;
 
 static CxMemo memo = {"cachex functions", sizeof(Answer)};
-static bool memo_strings = true;	/* standard_conforming_strings then */
 
 static void
 blame(Walk *walk, CxFunctionVerdict verdict, Oid culprit)
@@ -477,10 +475,6 @@ cx_functions_judge(Oid function, CxFunctionUse *use)
 		return report(&core, use);
 	}
 
-	/* bodies are read as this setting has it */
-	if (memo_strings != standard_conforming_strings)
-		cx_memo_reset(&memo);
-	memo_strings = standard_conforming_strings;
 	answer = cx_memo_find(&memo, function);
 	if (answer == NULL)
 		answer = make_answer(function);

@@ -4,11 +4,13 @@
  *
  * Any function may have been found by any name, so a change of one, or of what
  * names are looked up in, ends all answers; also one that is made meanwhile.
+ * Code is read as standard_conforming_strings has it, so that ends them too.
  *
  * Locking: none.
  */
 #include "postgres.h"
 
+#include "parser/parser.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -38,8 +40,8 @@ register_callback(void)
 }
 
 /* Forgets all answers. */
-void
-cx_memo_reset(CxMemo *memo)
+static void
+reset(CxMemo *memo)
 {
 	HASHCTL		ctl;
 
@@ -58,6 +60,7 @@ cx_memo_reset(CxMemo *memo)
 	memo->answers = hash_create(memo->name, 64, &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	memo->as_of = changes;
+	memo->strings = standard_conforming_strings;
 }
 
 /*
@@ -67,8 +70,9 @@ cx_memo_reset(CxMemo *memo)
 void *
 cx_memo_find(CxMemo *memo, Oid function)
 {
-	if (memo->answers == NULL || memo->as_of != changes)
-		cx_memo_reset(memo);
+	if (memo->answers == NULL || memo->as_of != changes ||
+		memo->strings != standard_conforming_strings)
+		reset(memo);
 	return hash_search(memo->answers, &function, HASH_FIND, NULL);
 }
 

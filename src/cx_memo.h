@@ -16,10 +16,10 @@ typedef struct CxMemo
 	HTAB	   *answers;
 	MemoryContext context;		/* for what answers point to */
 	uint64		as_of;
+	bool		strings;		/* standard_conforming_strings then */
 } CxMemo;
 
 extern void *cx_memo_find(CxMemo *memo, Oid function);
 extern void *cx_memo_enter(CxMemo *memo, Oid function);
-extern void cx_memo_reset(CxMemo *memo);
 
 #endif							/* CX_MEMO_H */

@@ -66,6 +66,22 @@ CREATE FUNCTION sl.reads() RETURNS text LANGUAGE plpgsql STABLE
 AS $$ BEGIN RETURN (SELECT x FROM sl.calls); END $$;
 SELECT * FROM sl.both('SELECT sl.reads()');
 
+-- A body that has been read as other settings have it.
+CREATE FUNCTION sl.backslash() RETURNS text LANGUAGE plpgsql STABLE AS $q$ BEGIN RETURN 'a\' || sl.guarded() /* ' */; END $q$;
+\c -
+SET SESSION AUTHORIZATION regress_sl_alice;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET backslash_quote = on;
+SELECT cachex.fetch('sl', 'off', 'SELECT 1 WHERE false AND sl.backslash() IS NULL');
+RESET standard_conforming_strings;
+RESET backslash_quote;
+SELECT cachex.fetch('sl', 'backslash', 'SELECT sl.backslash()');
+\c -
+SET SESSION AUTHORIZATION regress_sl_bob;
+SELECT cachex.get('sl', 'backslash'), cachex.fetch('sl', 'backslash', 'SELECT sl.backslash()');
+RESET SESSION AUTHORIZATION;
+
 -- A cast to json, which the server finds by itself.
 CREATE TYPE sl.mood AS ENUM ('good');
 CREATE FUNCTION sl.mood_json(sl.mood) RETURNS json LANGUAGE plpgsql STABLE
