@@ -4,9 +4,10 @@
  *	  every plan: those of the loader, of the functions that it calls, and of
  *	  the loaders that these run in turn.
  *
- * For an exact cache each plan is judged as well, and must see what the
- * loader's own snapshot sees.  The first thing that speaks against keeping
- * the result is remembered, and nothing more is asked.
+ * Each plan is judged as well: for an exact cache by all that its result may
+ * depend on, and it must see what the loader's own snapshot sees; for any by
+ * what could show a row to somebody who must not see it.  The first thing that
+ * speaks against keeping the result is remembered, and nothing more is asked.
  *
  * A collector is on a stack from cx_collect_begin() to cx_collect_end(), or
  * to cx_collect_abandon() after an error.
@@ -27,6 +28,7 @@
 #include "cx_access.h"
 #include "cx_collect.h"
 #include "cx_compat.h"
+#include "cx_folded.h"
 #include "cx_lineage.h"
 #include "cx_names.h"
 #include "cx_plan.h"
@@ -168,6 +170,8 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 		add_setting(c, lfirst(lc));
 	if (judgement->privileges)
 		add_privileges(c);
+	if (OidIsValid(judgement->unbelieved))
+		refuse(c, CX_UNKNOWN_FUNCTION, judgement->unbelieved, NULL);
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
@@ -297,6 +301,7 @@ cx_collect_install_hooks(void)
 	prev_executor_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = executor_end;
 	cx_plan_queries_hook = collect_queries;
+	cx_folded_install_hooks();
 }
 
 /* ---- the stack ---- */

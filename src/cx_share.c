@@ -36,11 +36,13 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "cx_builtins.h"
 #include "cx_candidates.h"
 #include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_memo.h"
+#include "cx_proc.h"
 #include "cx_share.h"
 #include "cx_share_names.h"
 
@@ -242,16 +244,15 @@ static bool
 is_user_function(const FormData_pg_proc *form)
 {
 	return form->oid < FirstNormalObjectId &&
-		(strcmp(NameStr(form->proname), "current_user") == 0 ||
-		 strcmp(NameStr(form->proname), "getpgusername") == 0);
+		cx_builtins_user(NameStr(form->proname));
 }
 
 /* Whether a function sets who runs it, which not everybody may. */
 static bool
 sets_user(HeapTuple proc)
 {
-	return cx_functions_sets(proc, "role=") ||
-		cx_functions_sets(proc, "session_authorization=");
+	return cx_proc_sets(proc, "role=") ||
+		cx_proc_sets(proc, "session_authorization=");
 }
 
 static void

@@ -82,6 +82,20 @@ SET SESSION AUTHORIZATION regress_sl_bob;
 SELECT cachex.get('sl', 'backslash'), cachex.fetch('sl', 'backslash', 'SELECT sl.backslash()');
 RESET SESSION AUTHORIZATION;
 
+-- What a function that says IMMUTABLE has read when a plan was made that is kept.
+CREATE TABLE sl.read_early AS SELECT 'of alice' AS v;
+GRANT SELECT ON sl.read_early TO regress_sl_alice;
+CREATE FUNCTION sl.imm() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT v FROM sl.read_early $$;
+CREATE FUNCTION sl.calls_imm() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE x text; BEGIN x := sl.imm(); RETURN x; END $$;
+\c -
+SET SESSION AUTHORIZATION regress_sl_alice;
+SELECT count(sl.calls_imm()) FROM generate_series(1, 8);
+SELECT cachex.fetch('sl', 'calls_imm', 'SELECT sl.calls_imm()');
+\c -
+SET SESSION AUTHORIZATION regress_sl_bob;
+SELECT cachex.get('sl', 'calls_imm'), cachex.fetch('sl', 'calls_imm', 'SELECT sl.calls_imm()');
+RESET SESSION AUTHORIZATION;
+
 -- A cast to json, which the server finds by itself.
 CREATE TYPE sl.mood AS ENUM ('good');
 CREATE FUNCTION sl.mood_json(sl.mood) RETURNS json LANGUAGE plpgsql STABLE
