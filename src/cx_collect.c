@@ -21,6 +21,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -58,6 +59,7 @@ static CxCollector *top = NULL;
 static ExecutorStart_hook_type prev_executor_start = NULL;
 static ExecutorRun_hook_type prev_executor_run = NULL;
 static ExecutorEnd_hook_type prev_executor_end = NULL;
+static ProcessUtility_hook_type prev_process_utility = NULL;
 
 /* ---- one collector ---- */
 
@@ -270,13 +272,34 @@ executor_run(CX_COMPAT_EXECUTOR_RUN_ARGS)
 {
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
-		if (c->exact && !list_member_ptr(c->started, desc))
+		if (!list_member_ptr(c->started, desc))
 			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
 	}
 	if (prev_executor_run)
 		prev_executor_run(CX_COMPAT_EXECUTOR_RUN_PASS);
 	else
 		standard_ExecutorRun(CX_COMPAT_EXECUTOR_RUN_PASS);
+}
+
+/*
+ * FETCH gets the rows of a cursor WITH HOLD without the executor, and SHOW the
+ * value of a setting.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *query_string,
+				bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *env,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (IsA(pstmt->utilityStmt, FetchStmt))
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
+		else if (IsA(pstmt->utilityStmt, VariableShowStmt))
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "SHOW");
+	}
+	(prev_process_utility ? prev_process_utility : standard_ProcessUtility)
+		(pstmt, query_string, read_only_tree, context, params, env, dest, qc);
 }
 
 static void
@@ -300,6 +323,8 @@ cx_collect_install_hooks(void)
 	ExecutorRun_hook = executor_run;
 	prev_executor_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = executor_end;
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
 	cx_plan_queries_hook = collect_queries;
 	cx_folded_install_hooks();
 }

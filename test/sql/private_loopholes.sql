@@ -149,6 +149,59 @@ SELECT * FROM pl.through('SELECT pl.std()');
 SELECT * FROM pl.has('SELECT pl.std()');
 SELECT cacheable, reason, because_of FROM cachex.function_use('pl.in_query()');
 
+-- A cursor that was opened before: nobody knows what its query reads. WITH HOLD
+-- it needs no executor any more.
+CREATE FUNCTION pl.fetch_of(c refcursor) RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	d CURSOR FOR SELECT 1;
+	x text;
+BEGIN
+	OPEN d;
+	FETCH c INTO x;
+	CLOSE d;
+	RETURN x;
+END
+$$;
+CREATE FUNCTION pl.fetch_run(c text) RETURNS text LANGUAGE plpgsql AS $$ DECLARE x text; BEGIN EXECUTE 'FETCH ' || c INTO x; RETURN x; END $$;
+CREATE FUNCTION pl.own_cursor() RETURNS text LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	c CURSOR FOR SELECT v FROM pl.secret;
+	x text;
+BEGIN
+	OPEN c;
+	FETCH NEXT FROM c INTO x;
+	CLOSE c;
+	RETURN x;
+END
+$$;
+GRANT SELECT ON pl.secret TO regress_pl_app;
+SET SESSION AUTHORIZATION regress_pl_app;
+BEGIN;
+DECLARE c1 SCROLL CURSOR FOR SELECT v FROM pl.secret;
+DECLARE h1 SCROLL CURSOR WITH HOLD FOR SELECT v FROM pl.secret;
+SELECT pl.through($$SELECT pl.fetch_of('c1')$$);
+FETCH ABSOLUTE 0 c1;
+SELECT pl.through($$SELECT pl.fetch_run('c1')$$);
+FETCH ABSOLUTE 0 c1;
+SELECT pl.through($$SELECT cursor_to_xml('c1', 1, true, false, '')::text ~ 'topsecret'$$);
+COMMIT;
+SELECT pl.through($$SELECT pl.fetch_of('h1')$$);
+FETCH ABSOLUTE 0 h1;
+SELECT pl.through($$SELECT pl.fetch_run('h1')$$);
+CLOSE h1;
+SELECT pl.through('SELECT pl.own_cursor()');
+RESET SESSION AUTHORIZATION;
+REVOKE SELECT ON pl.secret FROM regress_pl_app;
+\c -
+SET SESSION AUTHORIZATION regress_pl_app;
+SELECT q, h.* FROM unnest(ARRAY[$$SELECT pl.fetch_of('c1')$$, $$SELECT pl.fetch_run('c1')$$, $$SELECT cursor_to_xml('c1', 1, true, false, '')::text ~ 'topsecret'$$,
+	$$SELECT pl.fetch_of('h1')$$, $$SELECT pl.fetch_run('h1')$$, 'SELECT pl.own_cursor()']) AS q, pl.has(q) AS h;
+RESET SESSION AUTHORIZATION;
+GRANT SELECT ON pl.secret TO regress_pl_app;
+SET SESSION AUTHORIZATION regress_pl_app;
+SELECT pl.through('SELECT pl.own_cursor()'), pl.has('SELECT pl.own_cursor()');
+RESET SESSION AUTHORIZATION;
+
 SELECT cachex.drop_cache('pl'), cachex.drop_cache('pl_exact');
 SET client_min_messages = warning;
 DROP SCHEMA pl CASCADE;
