@@ -48,6 +48,9 @@ struct CxCollector
 	Oid			user;			/* who runs the loader */
 	CxAccess   *access;			/* what others need, of a shared cache, or
 								 * NULL */
+	Oid			session;		/* a function that may depend on the session
+								 * in any way, or invalid */
+	bool		row_security;	/* something has it that was read */
 	List	   *rels;			/* OIDs */
 	List	   *settings;		/* char * */
 	List	   *started;		/* QueryDesc *, those whose plans were seen */
@@ -119,6 +122,8 @@ add_relation(CxCollector *c, Oid rel, bool is_read)
 		if (refusal != CX_NOT_REFUSED)
 			refuse(c, refusal, InvalidOid, culprit);
 	}
+	else if (is_read && get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
+		refuse(c, CX_UNKNOWN_RELATION, InvalidOid, get_rel_name(rel));
 	/* catalogs change with everything; not every constant is a relation */
 	else if (rel < FirstNormalObjectId || get_rel_relkind(rel) == '\0')
 		return;
@@ -152,6 +157,22 @@ take_relations(CxCollector *c, const PlannedStmt *stmt)
 	list_free(read);
 }
 
+/* Whether a plan may show some rows to some only. */
+static bool
+has_row_security(const PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->rtable)
+	{
+		Oid			rel = lfirst_node(RangeTblEntry, lc)->relid;
+
+		if (OidIsValid(rel) && cx_access_has_row_security(rel))
+			return true;
+	}
+	return stmt->dependsOnRole;
+}
+
 static bool
 same_snapshot(const SnapshotData *a, Snapshot b)
 {
@@ -174,6 +195,9 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 		add_privileges(c);
 	if (OidIsValid(judgement->unbelieved))
 		refuse(c, CX_UNKNOWN_FUNCTION, judgement->unbelieved, NULL);
+	if (OidIsValid(judgement->session))
+		c->session = judgement->session;
+	c->row_security |= has_row_security(desc->plannedstmt);
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
@@ -499,8 +523,7 @@ list_settings(const CxCollector *c, CxReads *reads)
 
 /*
  * Ends it, and says what was read.  Returns why the result must not be kept,
- * by an exact cache or (too many relations or settings) by any; then
- * reads->known is false.  The collector lives on for cx_collect_culprit().
+ * by a cache of its kind; then reads->known is false.  The collector lives on for cx_collect_culprit().
  */
 CxRefusal
 cx_collect_end(CxCollector *c, CxReads *reads)
@@ -509,6 +532,9 @@ cx_collect_end(CxCollector *c, CxReads *reads)
 	memset(reads, 0, offsetof(CxReads, rel));
 	if (c->exact && c->temporary_runs != cx_names_temporary_runs)
 		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "temporary types or functions");
+	/* which rows there are may have been decided by it */
+	if (c->row_security && OidIsValid(c->session))
+		refuse(c, CX_UNKNOWN_FUNCTION, c->session, NULL);
 	if (c->refusal == CX_NOT_REFUSED && !list_relations(c, reads))
 		refuse(c, CX_TOO_MANY_RELATIONS, InvalidOid, NULL);
 	if (c->refusal == CX_NOT_REFUSED && !list_settings(c, reads))

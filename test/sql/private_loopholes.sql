@@ -202,6 +202,40 @@ SET SESSION AUTHORIZATION regress_pl_app;
 SELECT pl.through('SELECT pl.own_cursor()'), pl.has('SELECT pl.own_cursor()');
 RESET SESSION AUTHORIZATION;
 
+-- What belongs to the session: a temporary table, the client's address, its
+-- process, what is asked for by a name that is not known.
+CREATE FUNCTION pl.who() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN (SELECT uid FROM ctx); END $$;
+CREATE FUNCTION pl.address() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT coalesce(host(inet_client_addr()), '7') $$;
+CREATE FUNCTION pl.named(setting text) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN current_setting(setting, true); END $$;
+CREATE FUNCTION pl.shown() RETURNS text LANGUAGE plpgsql AS $$ DECLARE x text; BEGIN EXECUTE 'SHOW app.uid' INTO x; RETURN x; END $$;
+SELECT pl.make('of_who', 'uid = pl.who()'), pl.make('of_address', 'uid = pl.address()'), pl.make('of_here', 'uid = ''7'' AND inet_client_addr() IS NULL'),
+	pl.make('of_pid', 'uid = CASE WHEN pg_backend_pid() > 0 THEN ''7'' END'), pl.make('of_named', 'uid = pl.named(''app.uid'')'),
+	pl.make('of_set', 'uid = current_setting(''app.'' || lower(''UID''), true)'), pl.make('of_shown', 'uid = pl.shown()'), pl.make('of_volatile', 'random() < 2');
+ALTER FUNCTION pl.named(text) VOLATILE;
+\c -
+SET SESSION AUTHORIZATION regress_pl_app;
+CREATE TEMPORARY TABLE ctx AS SELECT '7'::text AS uid;
+SET app.uid = '7';
+SELECT t, f.* FROM unnest('{who,address,here,pid,named,set,shown,volatile}'::text[]) AS t, pl.through(format('SELECT min(v) FROM pl.of_%s', t)) AS f;
+\c -
+SET SESSION AUTHORIZATION regress_pl_app;
+CREATE TEMPORARY TABLE ctx AS SELECT '8'::text AS uid;
+SET app.uid = '8';
+SELECT t, f.* FROM unnest('{who,address,here,pid,named,set,shown,volatile}'::text[]) AS t, pl.has(format('SELECT min(v) FROM pl.of_%s', t)) AS f;
+SELECT f.* FROM pl.through('SELECT min(v) FROM pl.of_who') AS f;
+-- No cache keeps what comes from temporary tables; without row security a ttl
+-- cache keeps the rest.
+SELECT q, f.* FROM unnest(ARRAY['SELECT uid FROM ctx', 'SELECT pl.who()', 'SELECT pg_backend_pid() > 0', 'SELECT pl.named(''app.uid'')']) AS q, pl.through(q) AS f;
+SELECT q, f.* FROM unnest(ARRAY['SELECT uid FROM ctx', 'SELECT pl.who()', 'SELECT pg_backend_pid() > 0', 'SELECT pl.named(''app.uid'')']) AS q, pl.has(q) AS f;
+-- A function that is VOLATILE for no reason may have read rows with row security.
+RESET SESSION AUTHORIZATION;
+CREATE FUNCTION pl.loads() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT v FROM pl.of_ok) || now(); END $$;
+SELECT pl.make('of_ok', 'uid = current_setting(''app.uid'', true)');
+SET SESSION AUTHORIZATION regress_pl_app;
+SELECT ttl LIKE 'of 8%' AS ttl, exact LIKE 'of 8%' AS exact FROM pl.through('SELECT pl.loads()');
+SELECT ttl LIKE 'of 8%' AS ttl, exact FROM pl.has('SELECT pl.loads()');
+RESET SESSION AUTHORIZATION;
+
 SELECT cachex.drop_cache('pl'), cachex.drop_cache('pl_exact');
 SET client_min_messages = warning;
 DROP SCHEMA pl CASCADE;
