@@ -59,6 +59,7 @@ struct CxCollector
 };
 
 static CxCollector *top = NULL;
+static const char role_change[] = "another role than the caller's";
 static ExecutorStart_hook_type prev_executor_start = NULL;
 static ExecutorRun_hook_type prev_executor_run = NULL;
 static ExecutorEnd_hook_type prev_executor_end = NULL;
@@ -198,6 +199,9 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 	if (OidIsValid(judgement->session))
 		c->session = judgement->session;
 	c->row_security |= has_row_security(desc->plannedstmt);
+	/* a definer becomes another user in another way */
+	if (c->user != GetUserId() && !InLocalUserIdChange())
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, role_change);
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
@@ -532,6 +536,8 @@ cx_collect_end(CxCollector *c, CxReads *reads)
 	memset(reads, 0, offsetof(CxReads, rel));
 	if (c->exact && c->temporary_runs != cx_names_temporary_runs)
 		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "temporary types or functions");
+	if (c->user != GetUserId())
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, role_change);
 	/* which rows there are may have been decided by it */
 	if (c->row_security && OidIsValid(c->session))
 		refuse(c, CX_UNKNOWN_FUNCTION, c->session, NULL);

@@ -236,6 +236,52 @@ SELECT ttl LIKE 'of 8%' AS ttl, exact LIKE 'of 8%' AS exact FROM pl.through('SEL
 SELECT ttl LIKE 'of 8%' AS ttl, exact FROM pl.has('SELECT pl.loads()');
 RESET SESSION AUTHORIZATION;
 
+-- Another role, for the time of a function or for longer: whether that is allowed,
+-- the user of the session decides.
+CREATE TABLE pl.of_boss AS SELECT 'of the boss' AS v;
+ALTER TABLE pl.of_boss OWNER TO regress_pl_boss;
+SELECT cachex.watch('pl.of_boss');
+CREATE FUNCTION pl.as_boss() RETURNS text LANGUAGE plpgsql STABLE SET role = regress_pl_boss AS $$ BEGIN RETURN (SELECT v FROM pl.of_boss); END $$;
+CREATE FUNCTION pl.boss_says() RETURNS text LANGUAGE plpgsql STABLE SET role = regress_pl_boss AS $$ BEGIN RETURN 'to members only'; END $$;
+CREATE FUNCTION pl.sneaks() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	r text;
+BEGIN
+	PERFORM set_config('role', 'regress_pl_boss', true);
+	r := (SELECT v FROM pl.of_boss);
+	PERFORM set_config('role', 'regress_pl_app', true);
+	RETURN r;
+END
+$$;
+CREATE FUNCTION pl.becomes(role text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	r text := (SELECT v FROM pl.of_boss);
+BEGIN
+	PERFORM set_config('role', role, true);
+	RETURN r;
+END
+$$;
+GRANT USAGE ON SCHEMA pl TO regress_pl_boss;
+SET ROLE regress_pl_app;
+SELECT pl.through('SELECT pl.as_boss()'), pl.through('SELECT pl.boss_says()'), pl.through('SELECT pl.sneaks()');
+SELECT pl.through('SELECT pl.boss_says()');
+SET ROLE regress_pl_boss;
+BEGIN;
+SELECT * FROM cachex.fetch_many('pl', '{become}', $$SELECT k AS key, pl.becomes('regress_pl_app') AS value FROM unnest($1) AS k$$);
+ROLLBACK;
+RESET ROLE;
+SET SESSION AUTHORIZATION regress_pl_app;
+SELECT q, f.* FROM unnest(ARRAY['SELECT pl.as_boss()', 'SELECT pl.boss_says()', 'SELECT pl.sneaks()', 'become']) AS q, pl.has(q) AS f;
+SELECT * FROM pl.through('SELECT pl.boss_says()');
+RESET SESSION AUTHORIZATION;
+-- What a function does as its owner is kept.
+CREATE FUNCTION pl.of_definer() RETURNS text LANGUAGE plpgsql STABLE SECURITY DEFINER AS $$ BEGIN RETURN (SELECT v FROM pl.of_boss); END $$;
+ALTER FUNCTION pl.of_definer() OWNER TO regress_pl_boss;
+SET SESSION AUTHORIZATION regress_pl_app;
+SELECT pl.through('SELECT pl.of_definer()');
+SELECT pl.has('SELECT pl.of_definer()');
+RESET SESSION AUTHORIZATION;
+
 SELECT cachex.drop_cache('pl'), cachex.drop_cache('pl_exact');
 SET client_min_messages = warning;
 DROP SCHEMA pl CASCADE;
