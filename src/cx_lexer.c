@@ -396,12 +396,17 @@ cx_lexer_read(const char *source, CxMentions *mentions)
 	mentions->n = 0;
 	/* A token makes two mentions at most. */
 	mentions->items = palloc((2 * code.n + 1) * sizeof(CxMention));
+	mentions->words = palloc((code.n + 1) * sizeof(char *));
+	mentions->nwords = 0;
 	for (i = 0; i < code.n; i++)
 	{
 		const Token *token = &code.tokens[i];
 
 		if (token->kind == TOKEN_WORD)
+		{
+			mentions->words[mentions->nwords++] = token->text;
 			read_word(&code, i, mentions);
+		}
 		else if (token->kind == TOKEN_SYMBOL &&
 				 strchr("+-*/<>=~!@#%^&|`?", token->text[0]))
 			mention(mentions, CX_MENTION_OPERATOR, NULL, token->text);

@@ -27,6 +27,8 @@ typedef struct CxMentions
 {
 	CxMention  *items;
 	int			n;
+	const char **words;			/* all words, names of types among them */
+	int			nwords;
 	bool		xids;			/* there is a sign of values of type xid */
 	bool		reads;			/* a query in it may read a table */
 	bool		user;			/* it may ask who the user is */

@@ -13,6 +13,7 @@ typedef struct CxMemo
 {
 	const char *name;
 	Size		answer_size;	/* of answers, which begin with an Oid */
+	bool		types;			/* answers depend on domains and types, too */
 	HTAB	   *answers;
 	MemoryContext context;		/* for what answers point to */
 	uint64		as_of;
