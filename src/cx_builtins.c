@@ -133,6 +133,17 @@ static const char *const xmls[] = {
 	"xml", "xml_in", "xml_is_well_formed"
 };
 
+/*
+ * What is not keepable and still tells nothing of a session: by chance or the
+ * clock, of roles, whose changes end every entry, or by queries that the
+ * executor sees.
+ */
+static const char *const impersonal[] = {
+	"clock_timestamp", "gen_random_uuid", "pg_has_role", "pg_sleep",
+	"query_to_xml", "query_to_xml_and_xmlschema", "query_to_xmlschema",
+	"random", "random_normal", "timeofday", "uuidv4", "uuidv7"
+};
+
 /* These run queries, which the executor sees. */
 static const char *const queries[] = {
 	"table_to_xml", "table_to_xml_and_xmlschema", "table_to_xmlschema"
@@ -176,4 +187,39 @@ cx_builtins_keepable(const char *name, bool *runs_queries)
 			return true;
 		}
 	return false;
+}
+
+/* Whether functions of that name, not keepable, tell nothing of a session. */
+bool
+cx_builtins_impersonal(const char *name)
+{
+	return bsearch(name, impersonal, lengthof(impersonal), sizeof(char *),
+				   compare) != NULL;
+}
+
+/* Whether functions of that name tell who the user is. */
+bool
+cx_builtins_user(const char *name)
+{
+	return strcmp(name, "current_user") == 0 ||
+		strcmp(name, "getpgusername") == 0;
+}
+
+/* Those that tell what a role may do with a table, a function ... */
+bool
+cx_builtins_privileges(const char *name)
+{
+	Size		len = strlen(name);
+
+	return strcmp(name, "row_security_active") == 0 ||
+		(strncmp(name, "has_", 4) == 0 && len > 10 &&
+		 strcmp(name + len - 10, "_privilege") == 0);
+}
+
+/* Whether they run a query of a cursor, which may have been begun unseen. */
+bool
+cx_builtins_cursor(const char *name)
+{
+	return strcmp(name, "cursor_to_xml") == 0 ||
+		strcmp(name, "cursor_to_xmlschema") == 0;
 }

@@ -4,9 +4,10 @@
  *	  every plan: those of the loader, of the functions that it calls, and of
  *	  the loaders that these run in turn.
  *
- * For an exact cache each plan is judged as well, and must see what the
- * loader's own snapshot sees.  The first thing that speaks against keeping
- * the result is remembered, and nothing more is asked.
+ * Each plan is judged as well: for an exact cache by all that its result may
+ * depend on, and it must see what the loader's own snapshot sees; for any by
+ * what could show a row to somebody who must not see it.  The first thing that
+ * speaks against keeping the result is remembered, and nothing more is asked.
  *
  * A collector is on a stack from cx_collect_begin() to cx_collect_end(), or
  * to cx_collect_abandon() after an error.
@@ -20,6 +21,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -27,6 +29,7 @@
 #include "cx_access.h"
 #include "cx_collect.h"
 #include "cx_compat.h"
+#include "cx_folded.h"
 #include "cx_lineage.h"
 #include "cx_names.h"
 #include "cx_plan.h"
@@ -45,6 +48,9 @@ struct CxCollector
 	Oid			user;			/* who runs the loader */
 	CxAccess   *access;			/* what others need, of a shared cache, or
 								 * NULL */
+	Oid			session;		/* a function that may depend on the session
+								 * in any way, or invalid */
+	bool		row_security;	/* something has it that was read */
 	List	   *rels;			/* OIDs */
 	List	   *settings;		/* char * */
 	List	   *started;		/* QueryDesc *, those whose plans were seen */
@@ -53,9 +59,11 @@ struct CxCollector
 };
 
 static CxCollector *top = NULL;
+static const char role_change[] = "another role than the caller's";
 static ExecutorStart_hook_type prev_executor_start = NULL;
 static ExecutorRun_hook_type prev_executor_run = NULL;
 static ExecutorEnd_hook_type prev_executor_end = NULL;
+static ProcessUtility_hook_type prev_process_utility = NULL;
 
 /* ---- one collector ---- */
 
@@ -115,6 +123,8 @@ add_relation(CxCollector *c, Oid rel, bool is_read)
 		if (refusal != CX_NOT_REFUSED)
 			refuse(c, refusal, InvalidOid, culprit);
 	}
+	else if (is_read && get_rel_persistence(rel) == RELPERSISTENCE_TEMP)
+		refuse(c, CX_UNKNOWN_RELATION, InvalidOid, get_rel_name(rel));
 	/* catalogs change with everything; not every constant is a relation */
 	else if (rel < FirstNormalObjectId || get_rel_relkind(rel) == '\0')
 		return;
@@ -148,6 +158,22 @@ take_relations(CxCollector *c, const PlannedStmt *stmt)
 	list_free(read);
 }
 
+/* Whether a plan may show some rows to some only. */
+static bool
+has_row_security(const PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->rtable)
+	{
+		Oid			rel = lfirst_node(RangeTblEntry, lc)->relid;
+
+		if (OidIsValid(rel) && cx_access_has_row_security(rel))
+			return true;
+	}
+	return stmt->dependsOnRole;
+}
+
 static bool
 same_snapshot(const SnapshotData *a, Snapshot b)
 {
@@ -168,6 +194,14 @@ take_plan(CxCollector *c, QueryDesc *desc, const CxJudgement *judgement)
 		add_setting(c, lfirst(lc));
 	if (judgement->privileges)
 		add_privileges(c);
+	if (OidIsValid(judgement->unbelieved))
+		refuse(c, CX_UNKNOWN_FUNCTION, judgement->unbelieved, NULL);
+	if (OidIsValid(judgement->session))
+		c->session = judgement->session;
+	c->row_security |= has_row_security(desc->plannedstmt);
+	/* a definer becomes another user in another way */
+	if (c->user != GetUserId() && !InLocalUserIdChange())
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, role_change);
 	if (c->access && c->user == GetUserId())
 	{
 		cx_access_add_plan(c->access, desc->plannedstmt);
@@ -266,13 +300,34 @@ executor_run(CX_COMPAT_EXECUTOR_RUN_ARGS)
 {
 	for (CxCollector *c = top; c != NULL; c = c->outer)
 	{
-		if (c->exact && !list_member_ptr(c->started, desc))
+		if (!list_member_ptr(c->started, desc))
 			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
 	}
 	if (prev_executor_run)
 		prev_executor_run(CX_COMPAT_EXECUTOR_RUN_PASS);
 	else
 		standard_ExecutorRun(CX_COMPAT_EXECUTOR_RUN_PASS);
+}
+
+/*
+ * FETCH gets the rows of a cursor WITH HOLD without the executor, and SHOW the
+ * value of a setting.
+ */
+static void
+process_utility(PlannedStmt *pstmt, const char *query_string,
+				bool read_only_tree, ProcessUtilityContext context,
+				ParamListInfo params, QueryEnvironment *env,
+				DestReceiver *dest, QueryCompletion *qc)
+{
+	for (CxCollector *c = top; c != NULL; c = c->outer)
+	{
+		if (IsA(pstmt->utilityStmt, FetchStmt))
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "a cursor");
+		else if (IsA(pstmt->utilityStmt, VariableShowStmt))
+			refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "SHOW");
+	}
+	(prev_process_utility ? prev_process_utility : standard_ProcessUtility)
+		(pstmt, query_string, read_only_tree, context, params, env, dest, qc);
 }
 
 static void
@@ -296,7 +351,10 @@ cx_collect_install_hooks(void)
 	ExecutorRun_hook = executor_run;
 	prev_executor_end = ExecutorEnd_hook;
 	ExecutorEnd_hook = executor_end;
+	prev_process_utility = ProcessUtility_hook;
+	ProcessUtility_hook = process_utility;
 	cx_plan_queries_hook = collect_queries;
+	cx_folded_install_hooks();
 }
 
 /* ---- the stack ---- */
@@ -469,8 +527,7 @@ list_settings(const CxCollector *c, CxReads *reads)
 
 /*
  * Ends it, and says what was read.  Returns why the result must not be kept,
- * by an exact cache or (too many relations or settings) by any; then
- * reads->known is false.  The collector lives on for cx_collect_culprit().
+ * by a cache of its kind; then reads->known is false.  The collector lives on for cx_collect_culprit().
  */
 CxRefusal
 cx_collect_end(CxCollector *c, CxReads *reads)
@@ -479,6 +536,11 @@ cx_collect_end(CxCollector *c, CxReads *reads)
 	memset(reads, 0, offsetof(CxReads, rel));
 	if (c->exact && c->temporary_runs != cx_names_temporary_runs)
 		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, "temporary types or functions");
+	if (c->user != GetUserId())
+		refuse(c, CX_UNKNOWN_QUERY, InvalidOid, role_change);
+	/* which rows there are may have been decided by it */
+	if (c->row_security && OidIsValid(c->session))
+		refuse(c, CX_UNKNOWN_FUNCTION, c->session, NULL);
 	if (c->refusal == CX_NOT_REFUSED && !list_relations(c, reads))
 		refuse(c, CX_TOO_MANY_RELATIONS, InvalidOid, NULL);
 	if (c->refusal == CX_NOT_REFUSED && !list_settings(c, reads))

@@ -11,9 +11,16 @@
  * which makes the answer independent of the search_path; in doubt, one bad
  * function of a name is enough to refuse.
  *
- * All functions that can be reached are collected, each once, and the first
- * that is not OK ends that.  The answer for the function asked for is kept in
- * the session until anything is changed that it was made of.
+ * All functions that can be reached are collected, each once.  The answer for
+ * the function asked for is kept in the session until anything is changed that
+ * it was made of.
+ *
+ * The planner calls IMMUTABLE functions, and a plan is kept with what they
+ * returned: what they read then was seen by nobody, by another role perhaps and
+ * with other settings.  So such a function is not believed if its code, or
+ * that of a function which it may call, can run a query that reads a table, or
+ * ask for a setting or the user.  For that all code is read, also what only
+ * the executor runs.
  *
  * Not covered: what core functions and the executor call for a type by
  * themselves (input and output functions, support functions of operator
@@ -28,18 +35,13 @@
 
 #include "access/htup_details.h"
 #include "access/transam.h"
-#include "catalog/dependency.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
-#include "commands/extension.h"
 #include "commands/proclang.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/parser.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -51,6 +53,7 @@
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_memo.h"
+#include "cx_proc.h"
 
 /* An answer that is kept, with its strings in the memo's memory. */
 typedef struct Answer
@@ -65,14 +68,18 @@ typedef struct Walk
 {
 	CxFunctionVerdict verdict;
 	CxFunctionUse use;
-	List	   *reached;		/* functions to ask or asked, each once */
+	List	   *reached[2];		/* functions to ask or asked, each once;
+								 * [true]: from an IMMUTABLE one */
+	bool		folded;			/* which of these is asked */
+	bool		peeks;			/* what returns rows is read as well */
+	Oid			asked;			/* the function that is asked now */
 } Walk;
 
 static CxMemo memo = {"cachex functions", sizeof(Answer)};
-static bool memo_strings = true;	/* standard_conforming_strings then */
 
+/* It is not the same each time; but that says nothing of the session. */
 static void
-blame(Walk *walk, CxFunctionVerdict verdict, Oid culprit)
+suspect(Walk *walk, CxFunctionVerdict verdict, Oid culprit)
 {
 	if (walk->verdict == CX_FUNCTION_OK)
 	{
@@ -81,10 +88,44 @@ blame(Walk *walk, CxFunctionVerdict verdict, Oid culprit)
 	}
 }
 
+/* What it has read may have been seen by nobody. */
+static void
+disbelieve(Walk *walk, Oid culprit)
+{
+	suspect(walk, CX_FUNCTION_UNKNOWN, culprit);
+	if (!OidIsValid(walk->use.unbelieved))
+		walk->use.unbelieved = culprit;
+}
+
+/* It asks for what an IMMUTABLE function must not depend on. */
+static void
+disbelieve_folded(Walk *walk, Oid culprit)
+{
+	if (walk->folded)
+		disbelieve(walk, culprit);
+}
+
+/* What it depends on is not known: anything that a session is or has. */
+static void
+blame(Walk *walk, CxFunctionVerdict verdict, Oid culprit)
+{
+	suspect(walk, verdict, culprit);
+	disbelieve_folded(walk, culprit);
+	if (!OidIsValid(walk->use.session))
+		walk->use.session = culprit;
+}
+
+/* The list that what is reached goes to. */
+static inline List **
+reached(Walk *walk)
+{
+	return &walk->reached[walk->folded];
+}
+
 static void
 reach(Walk *walk, Oid function)
 {
-	walk->reached = list_append_unique_oid(walk->reached, function);
+	*reached(walk) = list_append_unique_oid(*reached(walk), function);
 }
 
 /* Add a copy of the name to the list unless it is there. */
@@ -101,12 +142,44 @@ add_setting(List *settings, const char *name)
 	return lappend(settings, pstrdup(name));
 }
 
+/* It reads a setting. */
+static void
+take_setting(Walk *walk, const char *name)
+{
+	walk->use.settings = add_setting(walk->use.settings, name);
+	disbelieve_folded(walk, walk->asked);
+}
+
 /* ---- parsed code: arguments' defaults, bodies in the SQL standard's form ---- */
 
 static bool
 reach_cb(Oid function, void *walk)
 {
 	reach(walk, function);
+	return false;
+}
+
+static void
+walk_value(Walk *walk, SQLValueFunctionOp op)
+{
+	/* what it names is compared only where a plan shows it */
+	if (op == SVFOP_CURRENT_SCHEMA)
+		blame(walk, CX_FUNCTION_UNKNOWN, F_CURRENT_SCHEMA);
+	else if (op == SVFOP_SESSION_USER)
+		take_setting(walk, "session_authorization");
+	else if (op == SVFOP_CURRENT_ROLE || op == SVFOP_CURRENT_USER ||
+			 op == SVFOP_USER)
+		disbelieve_folded(walk, walk->asked);
+}
+
+static bool
+reads_table(const Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+		if (lfirst_node(RangeTblEntry, lc)->rtekind == RTE_RELATION)
+		return true;
 	return false;
 }
 
@@ -118,15 +191,13 @@ walk_node(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
+	{
+		if (reads_table((Query *) node))
+			disbelieve_folded(walk, walk->asked);
 		return query_tree_walker((Query *) node, walk_node, context, 0);
-	/* what it names is compared only where a plan shows it */
-	if (IsA(node, SQLValueFunction) &&
-		((SQLValueFunction *) node)->op == SVFOP_CURRENT_SCHEMA)
-		blame(walk, CX_FUNCTION_UNKNOWN, F_CURRENT_SCHEMA);
-	if (IsA(node, SQLValueFunction) &&
-		((SQLValueFunction *) node)->op == SVFOP_SESSION_USER)
-		walk->use.settings = add_setting(walk->use.settings,
-										 "session_authorization");
+	}
+	if (IsA(node, SQLValueFunction))
+		walk_value(walk, ((SQLValueFunction *) node)->op);
 	if (IsA(node, FuncExpr) &&
 		(((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT ||
 		 ((FuncExpr *) node)->funcid == F_CURRENT_SETTING_TEXT_BOOL))
@@ -135,9 +206,7 @@ walk_node(Node *node, void *context)
 
 		if (IsA(name, Const) && !name->constisnull)
 		{
-			walk->use.settings =
-				add_setting(walk->use.settings,
-							TextDatumGetCString(name->constvalue));
+			take_setting(walk, TextDatumGetCString(name->constvalue));
 			return expression_tree_walker(node, walk_node, context);
 		}
 	}
@@ -158,17 +227,6 @@ walk_column(Walk *walk, HeapTuple proc, AttrNumber column)
 
 /* ---- functions ---- */
 
-static bool
-takes_xid(const FormData_pg_proc *form)
-{
-	int			i;
-
-	for (i = 0; i < form->pronargs; i++)
-		if (form->proargtypes.values[i] == XIDOID)
-			return true;
-	return false;
-}
-
 static void
 read_text(Walk *walk, const FormData_pg_proc *form, const char *source)
 {
@@ -181,8 +239,10 @@ read_text(Walk *walk, const FormData_pg_proc *form, const char *source)
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 		return;
 	}
-	xids = mentions.xids || takes_xid(form);
-	walk->reached = cx_candidates_unnamed(walk->reached);
+	if (mentions.reads || mentions.user)
+		disbelieve_folded(walk, form->oid);
+	xids = mentions.xids || cx_proc_takes_xid(form);
+	*reached(walk) = cx_candidates_unnamed(*reached(walk));
 	for (i = 0; i < mentions.n; i++)
 	{
 		const CxMention *m = &mentions.items[i];
@@ -192,11 +252,12 @@ read_text(Walk *walk, const FormData_pg_proc *form, const char *source)
 			case CX_MENTION_CALL:
 			case CX_MENTION_COLUMN:
 			case CX_MENTION_OPERATOR:
-				walk->reached = cx_candidates_mentioned(walk->reached, m,
-														xids);
+				*reached(walk) = walk->folded
+					? cx_candidates_any(*reached(walk), m)
+					: cx_candidates_mentioned(*reached(walk), m, xids);
 				break;
 			case CX_MENTION_SETTING:
-				walk->use.settings = add_setting(walk->use.settings, m->name);
+				take_setting(walk, m->name);
 				break;
 			case CX_MENTION_ANY_SETTING:
 				blame(walk, CX_FUNCTION_UNKNOWN, F_CURRENT_SETTING_TEXT);
@@ -204,29 +265,28 @@ read_text(Walk *walk, const FormData_pg_proc *form, const char *source)
 			case CX_MENTION_OBSCURE:
 				blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 				break;
+			case CX_MENTION_CURSOR:
+				disbelieve(walk, form->oid);
+				break;
 		}
 	}
 }
 
-/* Whether a function sets a setting for its run; what ends with "=". */
-bool
-cx_functions_sets(HeapTuple proc, const char *what)
-{
-	bool		isnull;
-	Datum		config = SysCacheGetAttr(PROCOID, proc,
-										 Anum_pg_proc_proconfig, &isnull);
-	Datum	   *elements;
-	int			n;
+static void ask_all(Walk *walk, Oid function);
 
-	if (isnull)
-		return false;
-	deconstruct_array(DatumGetArrayTypeP(config), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elements, NULL, &n);
-	while (--n >= 0)
-		if (pg_strncasecmp(TextDatumGetCString(elements[n]), what,
-						   strlen(what)) == 0)
-			return true;
-	return false;
+/*
+ * The planner may put the query of a SQL function that returns rows into
+ * another one, whose plan shows what it calls, but for what is folded.
+ */
+static void
+peek(Walk *walk, Oid function)
+{
+	Walk		inside = {CX_FUNCTION_OK};
+
+	inside.peeks = true;
+	ask_all(&inside, function);
+	if (OidIsValid(inside.use.unbelieved))
+		disbelieve(walk, inside.use.unbelieved);
 }
 
 /*
@@ -238,22 +298,29 @@ read_body(Walk *walk, HeapTuple proc)
 {
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
 	bool		sql = form->prolang == SQLlanguageId;
+	bool		inlined = !form->prosecdef &&
+	heap_attisnull(proc, Anum_pg_proc_proconfig, NULL);
 	Datum		source;
 	bool		isnull;
 
 	walk->use.user_code = true;
-	if (sql && (form->prosecdef || !cx_candidates_callable(form) ||
-				!heap_attisnull(proc, Anum_pg_proc_proconfig, NULL)))
-		return;
+	if (sql && !walk->folded)
+	{
+		if (inlined && form->proretset && !walk->peeks)
+			peek(walk, form->oid);
+		if (!inlined || (!cx_candidates_callable(form) &&
+						 !(form->proretset && walk->peeks)))
+			return;
+	}
 	if (sql && !heap_attisnull(proc, Anum_pg_proc_prosqlbody, NULL))
 	{
-		walk->reached = cx_candidates_unnamed(walk->reached);
+		*reached(walk) = cx_candidates_unnamed(*reached(walk));
 		walk_column(walk, proc, Anum_pg_proc_prosqlbody);
 		return;
 	}
 	source = SysCacheGetAttr(PROCOID, proc, Anum_pg_proc_prosrc, &isnull);
 	/* with its own rules for strings it is not read here as PL/pgSQL does */
-	if (isnull || cx_functions_sets(proc, "standard_conforming_strings="))
+	if (isnull || cx_proc_sets(proc, "standard_conforming_strings="))
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 	else
 		read_text(walk, form, TextDatumGetCString(source));
@@ -287,61 +354,76 @@ reach_aggregate(Walk *walk, Oid aggregate)
 	ReleaseSysCache(tuple);
 }
 
-/* The functions of cachex that tell by themselves what they read. */
-static bool
-is_our_reader(const FormData_pg_proc *form)
-{
-	static const char *const names[] = {
-		"get", "get_as", "lookup", "fetch", "fetch_as", "fetch_many",
-		"query", "query_as"
-	};
-	Oid			extension;
-	int			i;
-
-	if (form->prolang != ClanguageId)
-		return false;
-	for (i = 0; i < (int) lengthof(names); i++)
-		if (strcmp(NameStr(form->proname), names[i]) == 0)
-			break;
-	if (i == (int) lengthof(names) ||
-		form->pronamespace != get_namespace_oid("cachex", true))
-		return false;
-	extension = get_extension_oid("cachex", true);
-	return OidIsValid(extension) &&
-		getExtensionOfObject(ProcedureRelationId, form->oid) == extension;
-}
-
-/* Those that tell what a role may do with a table, a function ... */
-static bool
-tells_privileges(const char *name)
-{
-	Size		len = strlen(name);
-
-	return strcmp(name, "row_security_active") == 0 ||
-		(strncmp(name, "has_", 4) == 0 && len > 10 &&
-		 strcmp(name + len - 10, "_privilege") == 0);
-}
-
 /* One of the server's own. */
 static void
 ask_core(Walk *walk, const FormData_pg_proc *form)
 {
+	const char *name = NameStr(form->proname);
+	bool		told = cx_builtins_privileges(name);
 	bool		queries;
 
-	walk->use.privileges |= tells_privileges(NameStr(form->proname));
+	walk->use.privileges |= told;
 	if (form->prokind == PROKIND_PROCEDURE)
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+	else if (form->provolatile == PROVOLATILE_VOLATILE &&
+			 cx_builtins_impersonal(name))
+	{
+		suspect(walk, CX_FUNCTION_VOLATILE, form->oid);
+		disbelieve_folded(walk, form->oid);
+	}
 	else if (form->provolatile == PROVOLATILE_VOLATILE)
 		blame(walk, CX_FUNCTION_VOLATILE, form->oid);
 	else if (form->provolatile == PROVOLATILE_IMMUTABLE)
-		return;
+		;						/* it is what it says */
 	else if (form->prolang == SQLlanguageId)
 		walk->use.user_code = true;
+	else if (told || cx_builtins_impersonal(name))
+	{
+		suspect(walk, CX_FUNCTION_UNKNOWN, form->oid);
+		disbelieve_folded(walk, form->oid);
+	}
 	else if (form->oid >= FirstGenbkiObjectId ||
-			 !cx_builtins_keepable(NameStr(form->proname), &queries))
+			 !cx_builtins_keepable(name, &queries))
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 	else if (queries)
+	{
 		walk->use.user_code = true;
+		disbelieve_folded(walk, form->oid);
+	}
+	else if (cx_builtins_user(name))
+		disbelieve_folded(walk, form->oid);
+	if (cx_builtins_cursor(name))
+		disbelieve(walk, form->oid);
+}
+
+/* One whose author wrote the code, in any language. */
+static void
+ask_code(Walk *walk, HeapTuple proc)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+	bool		native = form->prolang == INTERNALlanguageId ||
+	form->prolang == ClanguageId;
+
+	if (form->prolang == SQLlanguageId ||
+		form->prolang == get_language_oid("plpgsql", true))
+	{
+		if (form->provolatile == PROVOLATILE_VOLATILE)
+			suspect(walk, CX_FUNCTION_VOLATILE, form->oid);
+		read_body(walk, proc);
+	}
+	else if (form->provolatile == PROVOLATILE_VOLATILE)
+		blame(walk, CX_FUNCTION_VOLATILE, form->oid);
+	else if (!native)
+		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+	else if (form->provolatile == PROVOLATILE_STABLE)
+	{
+		bool		folded = walk->folded;
+
+		/* often it has just not been declared IMMUTABLE, as unaccent() */
+		walk->folded = folded && form->proretset;
+		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+		walk->folded = folded;
+	}
 }
 
 static void
@@ -349,9 +431,21 @@ ask_users(Walk *walk, HeapTuple proc)
 {
 	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
 
+	if (form->provolatile == PROVOLATILE_IMMUTABLE && !walk->folded &&
+		form->prokind != PROKIND_AGGREGATE)
+	{
+		walk->reached[true] = list_append_unique_oid(walk->reached[true],
+													 form->oid);
+		return;
+	}
 	/* Who asks sees the arguments of the first one's call. */
-	if (form->pronargdefaults > 0 && form->oid != linitial_oid(walk->reached))
+	if (form->pronargdefaults > 0 &&
+		form->oid != linitial_oid(walk->reached[false]))
 		walk_column(walk, proc, Anum_pg_proc_proargdefaults);
+	/* whether it may become that role, the session's user decides */
+	if (cx_proc_sets(proc, "role=") ||
+		cx_proc_sets(proc, "session_authorization="))
+		take_setting(walk, "session_authorization");
 
 	if (form->prokind == PROKIND_PROCEDURE ||
 		form->prorettype == TRIGGEROID ||
@@ -359,18 +453,13 @@ ask_users(Walk *walk, HeapTuple proc)
 		blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
 	else if (form->prokind == PROKIND_AGGREGATE)
 		reach_aggregate(walk, form->oid);
-	else if (is_our_reader(form))
-		walk->use.user_code = true;
-	else
+	else if (cx_proc_is_our_reader(form))
 	{
-		if (form->provolatile == PROVOLATILE_VOLATILE)
-			blame(walk, CX_FUNCTION_VOLATILE, form->oid);
-		if (form->prolang == SQLlanguageId ||
-			form->prolang == get_language_oid("plpgsql", true))
-			read_body(walk, proc);
-		else if (form->provolatile == PROVOLATILE_STABLE)
-			blame(walk, CX_FUNCTION_UNKNOWN, form->oid);
+		walk->use.user_code = true;
+		disbelieve_folded(walk, form->oid);
 	}
+	else
+		ask_code(walk, proc);
 }
 
 static void
@@ -378,6 +467,7 @@ ask(Walk *walk, Oid function)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 
+	walk->asked = function;
 	if (!HeapTupleIsValid(tuple))
 	{
 		blame(walk, CX_FUNCTION_UNKNOWN, function);
@@ -390,19 +480,27 @@ ask(Walk *walk, Oid function)
 	ReleaseSysCache(tuple);
 }
 
+static void
+ask_list(Walk *walk, bool folded)
+{
+	int			i;
+
+	walk->folded = folded;
+	for (i = 0; i < list_length(walk->reached[folded]); i++)
+	{
+		/* on after a bad one: a ttl cache keeps the result and wants settings */
+		CHECK_FOR_INTERRUPTS();
+		ask(walk, list_nth_oid(walk->reached[folded], i));
+	}
+}
+
 /* Ask about the function and all that are reached from it. */
 static void
 ask_all(Walk *walk, Oid function)
 {
-	int			i;
-
 	reach(walk, function);
-	for (i = 0; i < list_length(walk->reached); i++)
-	{
-		/* on after a bad one: a ttl cache keeps the result and wants settings */
-		CHECK_FOR_INTERRUPTS();
-		ask(walk, list_nth_oid(walk->reached, i));
-	}
+	ask_list(walk, false);
+	ask_list(walk, true);
 }
 
 /* ---- answers ---- */
@@ -415,6 +513,10 @@ report(const Answer *answer, CxFunctionUse *use)
 
 	use->user_code |= answer->use.user_code;
 	use->privileges |= answer->use.privileges;
+	if (OidIsValid(answer->use.unbelieved))
+		use->unbelieved = answer->use.unbelieved;
+	if (OidIsValid(answer->use.session))
+		use->session = answer->use.session;
 	foreach(cell, answer->use.settings)
 		use->settings = add_setting(use->settings, lfirst(cell));
 	if (answer->verdict != CX_FUNCTION_OK)
@@ -477,10 +579,6 @@ cx_functions_judge(Oid function, CxFunctionUse *use)
 		return report(&core, use);
 	}
 
-	/* bodies are read as this setting has it */
-	if (memo_strings != standard_conforming_strings)
-		cx_memo_reset(&memo);
-	memo_strings = standard_conforming_strings;
 	answer = cx_memo_find(&memo, function);
 	if (answer == NULL)
 		answer = make_answer(function);

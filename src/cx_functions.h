@@ -5,7 +5,6 @@
 #ifndef CX_FUNCTIONS_H
 #define CX_FUNCTIONS_H
 
-#include "access/htup.h"
 #include "nodes/pg_list.h"
 
 typedef enum CxFunctionVerdict
@@ -25,9 +24,12 @@ typedef struct CxFunctionUse
 								 * ('constant'); no name twice */
 	Oid			culprit;		/* function to blame for the last verdict
 								 * other than OK */
+	Oid			unbelieved;		/* one that may have read unseen, and not as
+								 * the one who runs it, or invalid */
+	Oid			session;		/* one that may depend on the session in any
+								 * way, or invalid */
 } CxFunctionUse;
 
 extern CxFunctionVerdict cx_functions_judge(Oid function, CxFunctionUse *use);
-extern bool cx_functions_sets(HeapTuple proc, const char *what);
 
 #endif							/* CX_FUNCTIONS_H */

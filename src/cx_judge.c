@@ -11,15 +11,18 @@
 
 #include "access/sysattr.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "cx_compat.h"
 #include "cx_entry.h"
+#include "cx_folded.h"
 #include "cx_functions.h"
 #include "cx_judge.h"
 #include "cx_names.h"
@@ -32,6 +35,28 @@ refuse(CxJudgement *judgement, CxRefusal why, Oid function, const char *what)
 	judgement->refusal = why;
 	judgement->function = function;
 	judgement->what = what;
+}
+
+/* What speaks against a function, and is not about its code running. */
+static void
+take_verdict(CxJudgement *judgement, Oid function, CxFunctionVerdict verdict,
+			 const CxFunctionUse *use)
+{
+	switch (verdict)
+	{
+		case CX_FUNCTION_OK:
+			break;
+		case CX_FUNCTION_VOLATILE:
+			refuse(judgement, CX_VOLATILE,
+				   OidIsValid(use->culprit) ? use->culprit : function, NULL);
+			break;
+		case CX_FUNCTION_UNKNOWN:
+			refuse(judgement, CX_UNKNOWN_FUNCTION,
+				   OidIsValid(use->culprit) ? use->culprit : function, NULL);
+			break;
+	}
+	if (OidIsValid(use->session))
+		judgement->session = use->session;
 }
 
 /* Called for each function in a node; returns true to stop. */
@@ -48,23 +73,33 @@ judge_function(Oid function, void *context)
 		return false;
 	if (judgement->temporary && isAnyTempNamespace(get_func_namespace(function)))
 		refuse(judgement, CX_UNKNOWN_FUNCTION, function, NULL);
-	switch (cx_functions_judge(function, &use))
-	{
-		case CX_FUNCTION_OK:
-			break;
-		case CX_FUNCTION_VOLATILE:
-			refuse(judgement, CX_VOLATILE,
-				   OidIsValid(use.culprit) ? use.culprit : function, NULL);
-			break;
-		case CX_FUNCTION_UNKNOWN:
-			refuse(judgement, CX_UNKNOWN_FUNCTION,
-				   OidIsValid(use.culprit) ? use.culprit : function, NULL);
-			break;
-	}
+	take_verdict(judgement, function, cx_functions_judge(function, &use), &use);
+	if (OidIsValid(use.unbelieved))
+		judgement->unbelieved = use.unbelieved;
 	judgement->user_code |= use.user_code;
 	judgement->privileges |= use.privileges;
 	judgement->settings = list_concat(judgement->settings, use.settings);
 	return false;
+}
+
+/*
+ * A function that the plan may not show, and show what it calls: then it is one
+ * in SQL, and only what is folded is not to be seen.
+ */
+static void
+judge_folded(Oid function, CxJudgement *judgement)
+{
+	CxFunctionUse use = {0};
+	CxFunctionVerdict verdict = cx_functions_judge(function, &use);
+
+	if (OidIsValid(use.unbelieved))
+		judgement->unbelieved = use.unbelieved;
+	/* it may be gone, and the plan with it the next time */
+	if (SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)) &&
+		func_volatile(function) == PROVOLATILE_IMMUTABLE)
+		take_verdict(judgement, function, verdict, &use);
+	if (judgement->share)
+		cx_share_function(function, &judgement->sharing);
 }
 
 /* current_setting(): which one must be known. */
@@ -80,6 +115,7 @@ judge_setting(FuncExpr *call, CxJudgement *judgement)
 	else
 	{
 		refuse(judgement, CX_UNKNOWN_FUNCTION, call->funcid, NULL);
+		judgement->session = call->funcid;
 		judgement->sharing.personal = true;
 	}
 }
@@ -315,6 +351,7 @@ cx_judge_plan(const PlannedStmt *stmt, bool share, CxJudgement *judgement)
 {
 	Oid			temp;
 	Oid			toast;
+	ListCell   *lc;
 
 	memset(judgement, 0, sizeof(*judgement));
 	judgement->share = share;
@@ -326,4 +363,6 @@ cx_judge_plan(const PlannedStmt *stmt, bool share, CxJudgement *judgement)
 		refuse(judgement, CX_UNKNOWN_QUERY, InvalidOid, "a row lock");
 	judge_node(stmt->planTree, judgement);
 	judge_nodes(stmt->subplans, judgement);
+	foreach(lc, cx_folded_functions(stmt))
+		judge_folded(lfirst_oid(lc), judgement);
 }

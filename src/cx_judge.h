@@ -31,6 +31,8 @@ typedef struct CxJudgement
 	bool		user_code;		/* functions may run queries of their own */
 	bool		privileges;		/* functions may ask what somebody may do */
 	List	   *settings;		/* char *: names that are read */
+	Oid			unbelieved;		/* a function that may have read unseen */
+	Oid			session;		/* one that may depend on the session */
 	bool		temporary;		/* the session has temporary objects */
 	bool		share;			/* the following is wanted */
 	CxSharing	sharing;

@@ -203,28 +203,139 @@ read_call(const Code *code, int i, CxMentions *mentions)
 }
 
 /*
- * FETCH or MOVE as a statement, with no OPEN before it: the cursor came from
- * outside, and its query was begun unseen.
+ * FETCH or MOVE as a statement, of a cursor that was not opened before it: that
+ * came from outside, and its query was begun unseen.
  */
 static bool
 is_foreign_cursor(const Code *code, int i)
 {
+	int			name = i;
+
 	if (!is_word(code, i, "fetch") && !is_word(code, i, "move"))
 		return false;
 	if (!(is_symbol(code, i - 1, ";") || is_symbol(code, i - 1, ">>") ||
 		  is_word(code, i - 1, "begin") || is_word(code, i - 1, "then") ||
 		  is_word(code, i - 1, "else") || is_word(code, i - 1, "loop")))
 		return false;
-	while (--i >= 0)
-		if (is_word(code, i, "open"))
+	while (name + 1 < code->n && !is_word(code, name + 1, "into") &&
+		   !is_symbol(code, name + 1, ";"))
+		name++;
+	while (is_kind(code, name, TOKEN_WORD) && --i >= 0)
+		if (is_word(code, i, "open") &&
+			is_word(code, i + 1, code->tokens[name].text))
 			return false;
 	return true;
 }
 
+/* The next token after one, and after all that is in parentheses there. */
+static int
+skip(const Code *code, int i)
+{
+	int			depth = 0;
+
+	do
+	{
+		depth += is_symbol(code, i, "(") - is_symbol(code, i, ")");
+		i++;
+	} while (depth > 0 && i < code->n);
+	return i;
+}
+
+/* FROM that is part of the way to write a call, or a comparison. */
+static bool
+is_from_of_call(const Code *code, int i)
+{
+	int			depth = 0;
+
+	if (is_word(code, i - 1, "distinct") &&
+		(is_word(code, i - 2, "is") || is_word(code, i - 2, "not")))
+		return true;
+	while (--i >= 0 && depth >= 0)
+	{
+		if (depth == 0 && is_word(code, i, "select"))
+			return false;
+		depth += is_symbol(code, i, ")") - is_symbol(code, i, "(");
+	}
+	return depth < 0 &&
+		(is_word(code, i, "extract") || is_word(code, i, "substring") ||
+		 is_word(code, i, "trim") || is_word(code, i, "overlay"));
+}
+
+/* The next token after an item of FROM that is a call or a subquery, else -1. */
+static int
+skip_item(const Code *code, int i)
+{
+	if (is_word(code, i, "lateral"))
+		i++;
+	if (is_symbol(code, i, "("))
+		return is_word(code, i + 1, "select") || is_word(code, i + 1, "values")
+			? skip(code, i) : -1;
+	if (is_word(code, i, "only"))
+		return -1;
+	if (is_kind(code, i, TOKEN_WORD) && is_symbol(code, i + 1, "."))
+		i += 2;
+	return is_kind(code, i, TOKEN_WORD) && is_symbol(code, i + 1, "(")
+		? skip(code, i + 1) : -1;
+}
+
+/* What ends the list of items after FROM; aliases and conditions do not. */
+static bool
+ends_items(const Code *code, int i)
+{
+	static const char *const words[] = {
+		"where", "group", "having", "window", "order", "limit", "offset", "for",
+		"union", "intersect", "except", "loop", "into"
+	};
+	int			k;
+
+	if (i >= code->n || is_symbol(code, i, ";") || is_symbol(code, i, ")"))
+		return true;
+	for (k = 0; k < (int) lengthof(words); k++)
+		if (is_word(code, i, words[k]) && !is_symbol(code, i - 1, "."))
+			return true;
+	return false;
+}
+
+/* Whether FROM may have the name of a table after it. */
+static bool
+is_from_table(const Code *code, int i)
+{
+	if (is_from_of_call(code, i))
+		return false;
+	do
+	{
+		i = skip_item(code, i + 1);
+		if (i < 0)
+			return true;
+		while (!ends_items(code, i) && !is_symbol(code, i, ",") &&
+			   !is_word(code, i, "join"))
+			i = skip(code, i);
+	} while (!ends_items(code, i));
+	return false;
+}
+
+/* A word by which a query reads a table, or runs unseen. */
+static bool
+is_reading(const Code *code, int i)
+{
+	if (is_word(code, i, "from"))
+		return is_from_table(code, i);
+	return is_word(code, i, "table") || is_word(code, i, "execute") ||
+		is_word(code, i, "call") || is_word(code, i, "fetch") ||
+		is_word(code, i, "move") || is_word(code, i, "open");
+}
+
+static bool
+is_user(const Code *code, int i)
+{
+	return is_word(code, i, "current_user") ||
+		is_word(code, i, "current_role") || is_word(code, i, "user");
+}
+
 /*
  * Something whose value nobody knows: the call stack, how the session was
- * authenticated, a cursor, whether a name exists, what belongs to a session; and
- * TREAT, which calls a function by the name of a type.
+ * authenticated, whether a name exists, what belongs to a session; and TREAT,
+ * which calls a function by the name of a type.
  */
 static bool
 is_obscure(const Code *code, int i)
@@ -236,8 +347,7 @@ is_obscure(const Code *code, int i)
 		is_word(code, i, "current_schema") ||
 		is_word(code, i, "pg_temp") ||
 		is_word(code, i, "regclass") ||
-		is_word(code, i, "regtype") ||
-		is_foreign_cursor(code, i);
+		is_word(code, i, "regtype");
 }
 
 static void
@@ -248,9 +358,13 @@ read_word(const Code *code, int i, CxMentions *mentions)
 
 	if (strstr(word, "xid") || strstr(word, "xmin") || strstr(word, "xmax"))
 		mentions->xids = true;
+	mentions->reads |= is_reading(code, i);
+	mentions->user |= !qualified && is_user(code, i);
 
 	if (!qualified && is_obscure(code, i))
 		mention(mentions, CX_MENTION_OBSCURE, NULL, word);
+	else if (!qualified && is_foreign_cursor(code, i))
+		mention(mentions, CX_MENTION_CURSOR, NULL, word);
 	else if (is_symbol(code, i + 1, "("))
 		read_call(code, i, mentions);
 	else if (qualified && (is_symbol(code, i - 2, ")") ||
@@ -277,15 +391,22 @@ cx_lexer_read(const char *source, CxMentions *mentions)
 	if (code.tokens == NULL)
 		return false;
 	mentions->xids = false;
+	mentions->reads = false;
+	mentions->user = false;
 	mentions->n = 0;
 	/* A token makes two mentions at most. */
 	mentions->items = palloc((2 * code.n + 1) * sizeof(CxMention));
+	mentions->words = palloc((code.n + 1) * sizeof(char *));
+	mentions->nwords = 0;
 	for (i = 0; i < code.n; i++)
 	{
 		const Token *token = &code.tokens[i];
 
 		if (token->kind == TOKEN_WORD)
+		{
+			mentions->words[mentions->nwords++] = token->text;
 			read_word(&code, i, mentions);
+		}
 		else if (token->kind == TOKEN_SYMBOL &&
 				 strchr("+-*/<>=~!@#%^&|`?", token->text[0]))
 			mention(mentions, CX_MENTION_OPERATOR, NULL, token->text);

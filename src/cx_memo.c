@@ -4,23 +4,35 @@
  *
  * Any function may have been found by any name, so a change of one, or of what
  * names are looked up in, ends all answers; also one that is made meanwhile.
+ * Code is read as standard_conforming_strings has it, so that ends them too.
  *
  * Locking: none.
  */
 #include "postgres.h"
 
+#include "parser/parser.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "cx_memo.h"
 
-static uint64 changes = 0;		/* that this session has heard of */
+/* What this session has heard of: all changes, and those but for types. */
+static uint64 all_changes = 0;
+static uint64 changes = 0;
 
 static void
 catalog_cb(Datum arg, int cache, uint32 hash)
 {
-	changes++;
+	all_changes++;
+	if (DatumGetBool(arg))
+		changes++;
+}
+
+static inline uint64
+changes_of(const CxMemo *memo)
+{
+	return memo->types ? all_changes : changes;
 }
 
 static void
@@ -30,16 +42,19 @@ register_callback(void)
 
 	if (registered)
 		return;
-	CacheRegisterSyscacheCallback(PROCOID, catalog_cb, (Datum) 0);
-	CacheRegisterSyscacheCallback(OPEROID, catalog_cb, (Datum) 0);
-	CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, (Datum) 0);
-	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, catalog_cb, BoolGetDatum(true));
+	CacheRegisterSyscacheCallback(OPEROID, catalog_cb, BoolGetDatum(true));
+	CacheRegisterSyscacheCallback(CASTSOURCETARGET, catalog_cb, BoolGetDatum(true));
+	CacheRegisterSyscacheCallback(NAMESPACEOID, catalog_cb, BoolGetDatum(true));
+	/* a new table is a type as well, so these are many */
+	CacheRegisterSyscacheCallback(TYPEOID, catalog_cb, BoolGetDatum(false));
+	CacheRegisterSyscacheCallback(CONSTROID, catalog_cb, BoolGetDatum(false));
 	registered = true;
 }
 
 /* Forgets all answers. */
-void
-cx_memo_reset(CxMemo *memo)
+static void
+reset(CxMemo *memo)
 {
 	HASHCTL		ctl;
 
@@ -57,7 +72,8 @@ cx_memo_reset(CxMemo *memo)
 	ctl.hcxt = memo->context;
 	memo->answers = hash_create(memo->name, 64, &ctl,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	memo->as_of = changes;
+	memo->as_of = changes_of(memo);
+	memo->strings = standard_conforming_strings;
 }
 
 /*
@@ -67,8 +83,9 @@ cx_memo_reset(CxMemo *memo)
 void *
 cx_memo_find(CxMemo *memo, Oid function)
 {
-	if (memo->answers == NULL || memo->as_of != changes)
-		cx_memo_reset(memo);
+	if (memo->answers == NULL || memo->as_of != changes_of(memo) ||
+		memo->strings != standard_conforming_strings)
+		reset(memo);
 	return hash_search(memo->answers, &function, HASH_FIND, NULL);
 }
 

@@ -13,13 +13,14 @@ typedef struct CxMemo
 {
 	const char *name;
 	Size		answer_size;	/* of answers, which begin with an Oid */
+	bool		types;			/* answers depend on domains and types, too */
 	HTAB	   *answers;
 	MemoryContext context;		/* for what answers point to */
 	uint64		as_of;
+	bool		strings;		/* standard_conforming_strings then */
 } CxMemo;
 
 extern void *cx_memo_find(CxMemo *memo, Oid function);
 extern void *cx_memo_enter(CxMemo *memo, Oid function);
-extern void cx_memo_reset(CxMemo *memo);
 
 #endif							/* CX_MEMO_H */

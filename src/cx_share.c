@@ -9,8 +9,8 @@
  * called counts.  What asks who the user is, by a name or a function, makes a
  * result personal; so does what is volatile or not known, since it may ask
  * too, and EXECUTE in PL/pgSQL, whose queries are not seen before they are
- * planned.  The body of a SECURITY DEFINER function is computed by its owner,
- * whoever calls it.
+ * planned; and what may be checked by a domain's condition.  The body of a
+ * SECURITY DEFINER function is computed by its owner, whoever calls it.
  *
  * Too much is no harm: then a role computes for itself.
  *
@@ -27,6 +27,7 @@
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_proc.h"
 #include "commands/proclang.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
@@ -36,11 +37,13 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "cx_builtins.h"
 #include "cx_candidates.h"
 #include "cx_compat.h"
 #include "cx_functions.h"
 #include "cx_lexer.h"
 #include "cx_memo.h"
+#include "cx_proc.h"
 #include "cx_share.h"
 #include "cx_share_names.h"
 
@@ -58,7 +61,7 @@ typedef struct Walk
 	List	   *reached;		/* functions to ask or asked, each once */
 } Walk;
 
-static CxMemo memo = {"cachex sharing", sizeof(Answer)};
+static CxMemo memo = {"cachex sharing", sizeof(Answer),.types = true};
 
 /* ---- bodies ---- */
 
@@ -126,6 +129,8 @@ read_text(Walk *walk, const char *source)
 		walk->sharing.personal = true;
 		return;
 	}
+	for (int i = 0; i < mentions.nwords && !walk->sharing.personal; i++)
+		walk->sharing.personal = cx_share_names_may_check(mentions.words[i]);
 	walk->reached = cx_candidates_unnamed(walk->reached);
 	for (int i = 0; i < mentions.n; i++)
 	{
@@ -164,12 +169,15 @@ static bool
 walk_node(Node *node, void *context)
 {
 	Walk	   *walk = context;
+	CxSharing	names = {false};
 
 	if (node == NULL)
 		return false;
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, walk_node, context, 0);
-	if (is_user(node))
+	/* names were looked up when it was parsed */
+	cx_share_names(node, &names);
+	if (is_user(node) || names.personal)
 		walk->sharing.personal = true;
 	check_functions_in_node(node, reach_cb, context);
 	return expression_tree_walker(node, walk_node, context);
@@ -242,16 +250,33 @@ static bool
 is_user_function(const FormData_pg_proc *form)
 {
 	return form->oid < FirstNormalObjectId &&
-		(strcmp(NameStr(form->proname), "current_user") == 0 ||
-		 strcmp(NameStr(form->proname), "getpgusername") == 0);
+		cx_builtins_user(NameStr(form->proname));
 }
 
 /* Whether a function sets who runs it, which not everybody may. */
 static bool
 sets_user(HeapTuple proc)
 {
-	return cx_functions_sets(proc, "role=") ||
-		cx_functions_sets(proc, "session_authorization=");
+	return cx_proc_sets(proc, "role=") ||
+		cx_proc_sets(proc, "session_authorization=");
+}
+
+/* Whether a value that comes in or goes out may be checked by who calls. */
+static bool
+has_checked_type(HeapTuple proc)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(proc);
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+	int			n = get_func_arg_info(proc, &types, &names, &modes);
+
+	while (--n >= 0)
+	{
+		if (cx_share_names_is_checked(types[n]))
+			return true;
+	}
+	return cx_share_names_is_checked(form->prorettype);
 }
 
 static void
@@ -268,6 +293,7 @@ ask(Walk *walk, Oid function)
 	}
 	form = (Form_pg_proc) GETSTRUCT(tuple);
 	if (is_user_function(form) || sets_user(tuple) ||
+		has_checked_type(tuple) ||
 		cx_functions_judge(function, &use) != CX_FUNCTION_OK)
 		walk->sharing.personal = true;
 	if (!heap_attisnull(tuple, Anum_pg_proc_proacl, NULL))

@@ -4,25 +4,35 @@
  *
  * The server checks USAGE of a schema where a name is looked up, and does not
  * say later where that was; so whatever may have been named counts.  Domains
- * are beside that: their conditions are computed by who casts.
+ * are beside that: their conditions are computed by who casts.  They count
+ * unless they are made of the server's own functions that everybody can call
+ * and that are the same for all.
  *
  * Locking: no shared memory is touched.  No LWLock may be held by a caller:
  * catalogs are read, and errors raised.
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/transam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace_d.h"
 #include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "nodes/parsenodes.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -110,6 +120,85 @@ share_operator(CxSharing *sharing, Oid operator)
 	share_schema_of(sharing, OPEROID, Anum_pg_operator_oprnamespace, operator);
 }
 
+/* Whether not everybody can call a function, or it is not the same for all. */
+static bool
+is_particular(Oid function, void *context)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (function >= FirstNormalObjectId)
+		return true;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return true;
+	result = !heap_attisnull(tuple, Anum_pg_proc_proacl, NULL) ||
+		((Form_pg_proc) GETSTRUCT(tuple))->provolatile != PROVOLATILE_IMMUTABLE;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+find_particular(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, SQLValueFunction) || IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, is_particular, context) ||
+		expression_tree_walker(node, find_particular, context);
+}
+
+/* Whether a condition of a domain itself may depend on who casts. */
+static bool
+has_particular_check(Oid domain)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(domain));
+	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1,
+							  &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		Datum		tree = heap_getattr(tuple, Anum_pg_constraint_conbin,
+										RelationGetDescr(rel), &isnull);
+
+		found = !isnull &&
+			find_particular(stringToNode(TextDatumGetCString(tree)), NULL);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/* The same, with the domains that it is made of. */
+static bool
+is_particular_domain(Oid domain)
+{
+	bool		checked;
+
+	if (!DomainHasConstraints(domain))
+		return false;
+	do
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(domain));
+
+		if (!HeapTupleIsValid(tuple))
+			return true;
+		checked = has_particular_check(domain);
+		domain = ((Form_pg_type) GETSTRUCT(tuple))->typbasetype;
+		ReleaseSysCache(tuple);
+		if (checked)
+			return true;
+	} while (get_typtype(domain) == TYPTYPE_DOMAIN);
+	return false;
+}
+
 /*
  * Whether a value of a type is checked by conditions of domains, which may
  * call functions that not everybody can, or ask for the user.  To be on the
@@ -133,7 +222,7 @@ is_checked(Oid type, int depth)
 	switch (get_typtype(type))
 	{
 		case TYPTYPE_DOMAIN:
-			return DomainHasConstraints(type) ||
+			return is_particular_domain(type) ||
 				is_checked(getBaseType(type), depth + 1);
 		case TYPTYPE_RANGE:
 			return is_checked(get_range_subtype(type), depth + 1);
@@ -149,6 +238,32 @@ is_checked(Oid type, int depth)
 		default:
 			return false;
 	}
+}
+
+/* The same. */
+bool
+cx_share_names_is_checked(Oid type)
+{
+	return is_checked(type, 0);
+}
+
+/* Whether a word may be the name of such a type, in whatever schema. */
+bool
+cx_share_names_may_check(const char *word)
+{
+	CatCList   *list = SearchSysCacheList1(TYPENAMENSP,
+										   CStringGetDatum(word));
+	bool		result = false;
+
+	for (int i = 0; i < list->n_members && !result; i++)
+	{
+		Form_pg_type form;
+
+		form = (Form_pg_type) GETSTRUCT(&list->members[i]->tuple);
+		result = is_checked(form->oid, 0);
+	}
+	ReleaseSysCacheList(list);
+	return result;
 }
 
 /* A type that was named. */
@@ -178,7 +293,11 @@ cx_share_names(Node *node, CxSharing *sharing)
 		case T_FuncExpr:
 			if (((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CAST)
 				share_type(sharing, exprType(node));
+			/* it may make a row of any type, of json say */
+			else if (!sharing->personal && is_checked(exprType(node), 0))
+				sharing->personal = true;
 			break;
+		case T_Param:
 		case T_CoerceViaIO:
 		case T_RelabelType:
 		case T_CoerceToDomain:

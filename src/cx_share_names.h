@@ -18,5 +18,7 @@ typedef struct CxSharing
 
 extern void cx_share_names_schema(CxSharing *sharing, Oid schema);
 extern void cx_share_names(Node *node, CxSharing *sharing);
+extern bool cx_share_names_is_checked(Oid type);
+extern bool cx_share_names_may_check(const char *word);
 
 #endif							/* CX_SHARE_NAMES_H */

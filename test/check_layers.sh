@@ -14,7 +14,7 @@ max_function=100
 levels='
 cx_compat cx_bug cx_hidden cx_tier_columns
 cx_guc cx_preload cx_waits cx_key
-cx_arena cx_counters cx_memo cx_codec cx_wake cx_visits cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_parse cx_share_names cx_builtins cx_lexer cx_secure cx_try cx_snapshot_file cx_snapshot_state
+cx_arena cx_counters cx_memo cx_codec cx_wake cx_visits cx_gens cx_view cx_rows cx_settings cx_lineage cx_names cx_notes cx_parse cx_share_names cx_builtins cx_lexer cx_folded cx_proc cx_secure cx_try cx_snapshot_file cx_snapshot_state
 cx_snapshot_format cx_like cx_slot cx_tier_queue cx_tier_roles cx_plan cx_rowset cx_fingerprint cx_registry cx_rels cx_boot
 cx_lines
 cx_deps cx_writes cx_run cx_flight

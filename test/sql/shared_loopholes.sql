@@ -23,7 +23,7 @@ BEGIN
 	SET LOCAL SESSION AUTHORIZATION regress_sl_bob;
 	BEGIN
 		bob := cachex.fetch('sl', loader, loader) #>> '{}';
-	EXCEPTION WHEN insufficient_privilege THEN
+	EXCEPTION WHEN insufficient_privilege OR check_violation THEN
 		bob := 'error ' || sqlstate;
 	END;
 	SET LOCAL SESSION AUTHORIZATION DEFAULT;
@@ -65,6 +65,70 @@ GRANT SELECT ON sl.calls TO PUBLIC;
 CREATE FUNCTION sl.reads() RETURNS text LANGUAGE plpgsql STABLE
 AS $$ BEGIN RETURN (SELECT x FROM sl.calls); END $$;
 SELECT * FROM sl.both('SELECT sl.reads()');
+
+-- A body that has been read as other settings have it.
+CREATE FUNCTION sl.backslash() RETURNS text LANGUAGE plpgsql STABLE AS $q$ BEGIN RETURN 'a\' || sl.guarded() /* ' */; END $q$;
+\c -
+SET SESSION AUTHORIZATION regress_sl_alice;
+SET standard_conforming_strings = off;
+SET escape_string_warning = off;
+SET backslash_quote = on;
+SELECT cachex.fetch('sl', 'off', 'SELECT 1 WHERE false AND sl.backslash() IS NULL');
+RESET standard_conforming_strings;
+RESET backslash_quote;
+SELECT cachex.fetch('sl', 'backslash', 'SELECT sl.backslash()');
+\c -
+SET SESSION AUTHORIZATION regress_sl_bob;
+SELECT cachex.get('sl', 'backslash'), cachex.fetch('sl', 'backslash', 'SELECT sl.backslash()');
+RESET SESSION AUTHORIZATION;
+
+-- What a function that says IMMUTABLE has read when a plan was made that is kept.
+CREATE TABLE sl.read_early AS SELECT 'of alice' AS v;
+GRANT SELECT ON sl.read_early TO regress_sl_alice;
+CREATE FUNCTION sl.imm() RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT v FROM sl.read_early $$;
+CREATE FUNCTION sl.calls_imm() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE x text; BEGIN x := sl.imm(); RETURN x; END $$;
+\c -
+SET SESSION AUTHORIZATION regress_sl_alice;
+SELECT count(sl.calls_imm()) FROM generate_series(1, 8);
+SELECT cachex.fetch('sl', 'calls_imm', 'SELECT sl.calls_imm()');
+\c -
+SET SESSION AUTHORIZATION regress_sl_bob;
+SELECT cachex.get('sl', 'calls_imm'), cachex.fetch('sl', 'calls_imm', 'SELECT sl.calls_imm()');
+RESET SESSION AUTHORIZATION;
+
+-- Conditions of domains that PL/pgSQL evaluates, of variables, results, arguments
+-- and rows: by a function that not everybody can call, or by the user's name.
+CREATE FUNCTION sl.checks(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN $1 IS NOT NULL; END $$;
+REVOKE ALL ON FUNCTION sl.checks(text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sl.checks(text) TO regress_sl_alice;
+CREATE DOMAIN sl.guarded_word AS text CHECK (sl.checks(VALUE));
+CREATE DOMAIN sl.not_bob AS text CHECK (current_user <> 'regress_sl_bob');
+CREATE DOMAIN sl.not_empty AS text NOT NULL CHECK (length(VALUE) > 0);
+CREATE TABLE sl.words AS SELECT 1 AS id, 'w'::sl.not_bob AS word;
+GRANT SELECT ON sl.words TO PUBLIC;
+CREATE FUNCTION sl.w_guarded() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE w sl.guarded_word := 'w'; BEGIN RETURN w; END $$;
+CREATE FUNCTION sl.w_variable() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE w sl.not_bob := 'w'; BEGIN RETURN w; END $$;
+CREATE FUNCTION sl.w_list() RETURNS int LANGUAGE plpgsql STABLE AS $$ DECLARE w sl.not_bob[] := '{w}'; BEGIN RETURN cardinality(w); END $$;
+CREATE FUNCTION sl.w_column() RETURNS text LANGUAGE plpgsql STABLE AS $$ DECLARE w sl.words.word%TYPE := 'w'; BEGIN RETURN w; END $$;
+CREATE FUNCTION sl.w_returned() RETURNS sl.not_bob LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN 'w'; END $$;
+CREATE FUNCTION sl.w_taken(w sl.not_bob) RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN w; END $$;
+CREATE FUNCTION sl.w_takes() RETURNS text LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN sl.w_taken('w'); END $$;
+CREATE FUNCTION sl.w_row() RETURNS text LANGUAGE sql STABLE AS $$ SELECT (jsonb_populate_record(NULL::sl.words, '{"word": "w"}')).word $$;
+CREATE FUNCTION sl.w_standard() RETURNS text LANGUAGE sql STABLE SET work_mem = '1MB' RETURN 'w'::sl.not_bob;
+SELECT l, b.* FROM unnest('{guarded,variable,list,column,returned,takes,row,standard}'::text[]) AS l, sl.both(format('SELECT sl.w_%s()', l)) AS b;
+SELECT * FROM sl.both($$SELECT (jsonb_populate_record(t, '{"word": "z"}')).word FROM sl.words AS t$$);
+-- Others are the same for all: an entry is served.
+CREATE FUNCTION sl.w_plain() RETURNS sl.not_empty LANGUAGE plpgsql STABLE AS $$ DECLARE w sl.not_empty := 'w'; BEGIN RETURN w; END $$;
+SELECT hits FROM cachex.stats WHERE cache = 'sl' \gset
+SELECT * FROM sl.both('SELECT sl.w_plain()');
+SELECT hits - :hits AS hits FROM cachex.stats WHERE cache = 'sl';
+-- Until that changes.
+\c -
+ALTER DOMAIN sl.not_empty ADD CHECK (current_user <> 'regress_sl_bob');
+SELECT * FROM sl.both('SELECT sl.w_plain() /* 2 */');
+ALTER DOMAIN sl.not_empty DROP CONSTRAINT not_empty_check1;
+SELECT * FROM sl.both('SELECT sl.w_plain() /* 3 */');
+SELECT hits - :hits AS hits FROM cachex.stats WHERE cache = 'sl';
 
 -- A cast to json, which the server finds by itself.
 CREATE TYPE sl.mood AS ENUM ('good');

@@ -1,0 +1,15 @@
+/*
+ * cx_proc.h
+ *	  What a row of pg_proc says of a function.
+ */
+#ifndef CX_PROC_H
+#define CX_PROC_H
+
+#include "access/htup.h"
+#include "catalog/pg_proc.h"
+
+extern bool cx_proc_takes_xid(const FormData_pg_proc *form);
+extern bool cx_proc_sets(HeapTuple proc, const char *what);
+extern bool cx_proc_is_our_reader(const FormData_pg_proc *form);
+
+#endif							/* CX_PROC_H */
