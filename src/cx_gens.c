@@ -123,7 +123,7 @@ cx_gens_floor(uint64 id)
 }
 
 static void
-raise(pg_atomic_uint64 *floor, uint64 gen)
+raise_to(pg_atomic_uint64 *floor, uint64 gen)
 {
 	uint64		old = pg_atomic_read_u64(floor);
 
@@ -141,9 +141,9 @@ cx_gens_raise_floor(uint64 id)
 {
 	uint64		gen = cx_gens_next();
 
-	raise(&gens->floor[0], gen);
+	raise_to(&gens->floor[0], gen);
 	if (!(id & CX_KEY_OPEN))
-		raise(&gens->floor[1], gen);
+		raise_to(&gens->floor[1], gen);
 }
 
 /*
