@@ -81,15 +81,20 @@ cx_pending_last(uint64 id)
 static void
 create_log(void)
 {
-	context = AllocSetContextCreate(TopMemoryContext, "cachex pending changes",
-									ALLOCSET_DEFAULT_SIZES);
+	/* of the transaction until all of it is there: it goes with an error */
+	MemoryContext new = AllocSetContextCreate(TopTransactionContext,
+											  "cachex pending changes",
+											  ALLOCSET_DEFAULT_SIZES);
+
 	max_ops = 64;
-	ops = MemoryContextAlloc(context, max_ops * sizeof(CxOp));
+	ops = MemoryContextAlloc(new, max_ops * sizeof(CxOp));
 	max_levels = 8;
-	level_start = MemoryContextAlloc(context, max_levels * sizeof(uint32));
-	last_ops = lastop_create(context, 64, NULL);
+	level_start = MemoryContextAlloc(new, max_levels * sizeof(uint32));
+	last_ops = lastop_create(new, 64, NULL);
 	nops = 0;
 	nlevels = 0;
+	MemoryContextSetParent(new, TopMemoryContext);
+	context = new;
 }
 
 /* Levels that began since the last operation begin here. */
@@ -115,6 +120,30 @@ cx_pending_blame(Oid rel, char command)
 {
 	cause = rel;
 	cause_command = command;
+}
+
+/*
+ * The place of an id in the hash.  When that has to grow and there is no
+ * memory, simplehash leaves it with the new size and the old elements; the
+ * abort is about to look into it.
+ */
+static LastOp *
+insert_last(uint64 id, bool *found)
+{
+	lastop_hash before = *last_ops;
+	LastOp	   *last;
+
+	PG_TRY();
+	{
+		last = lastop_insert(last_ops, id, found);
+	}
+	PG_CATCH();
+	{
+		*last_ops = before;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return last;
 }
 
 /*
@@ -146,7 +175,7 @@ cx_pending_add(CxOpKind kind, uint64 id)
 	if (id != 0)
 	{
 		bool		found;
-		LastOp	   *last = lastop_insert(last_ops, id, &found);
+		LastOp	   *last = insert_last(id, &found);
 
 		if (found)
 			op->before = last->op;
