@@ -438,12 +438,12 @@ load(void)
 	warmers = cx_catalog_table("warmer_definition");
 	create_hash();
 	any_in_table = false;
-	/* an invalidation that arrives while the rows are read counts */
-	valid = true;
-	loaded_at = cx_registry_changes();
 	old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext,
 													  "cachex rows",
 													  ALLOCSET_SMALL_SIZES));
+	/* an invalidation that arrives while the rows are read counts */
+	valid = true;
+	loaded_at = cx_registry_changes();
 	PG_TRY();
 	{
 		read_rows();

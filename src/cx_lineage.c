@@ -52,9 +52,9 @@ empty(void)
 
 	if (context == NULL)
 	{
-		CacheRegisterRelcacheCallback(relcache_cb, (Datum) 0);
 		context = AllocSetContextCreate(CacheMemoryContext, "cachex lineage",
 										ALLOCSET_SMALL_SIZES);
+		CacheRegisterRelcacheCallback(relcache_cb, (Datum) 0);
 	}
 	MemoryContextReset(context);
 	lineages = NULL;
