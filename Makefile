@@ -9,6 +9,12 @@ PG_CPPFLAGS = -I$(srcdir)/src
 ifdef CX_BUG
 PG_CPPFLAGS += -DCX_BUG=$(CX_BUG)
 endif
+# see test/fail/fail.h
+ifdef CX_FAIL
+PG_CPPFLAGS += -include test/fail/fail.h
+OBJS += test/fail/fail.o
+src/cx_shmem.o: override CPPFLAGS += -DCX_FAIL_OWN_PLAN
+endif
 
 EXTENSION = cachex
 DATA = $(sort $(wildcard sql/*--*.sql))

@@ -157,8 +157,6 @@ create_table(void)
 	};
 	HASHCTL		ctl;
 
-	for (int i = 0; i < (int) lengthof(caches); i++)
-		CacheRegisterSyscacheCallback(caches[i], privileges_cb, (Datum) 0);
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(PlanKey);
 	ctl.entrysize = sizeof(PlanSlot);
@@ -166,6 +164,9 @@ create_table(void)
 	ctl.match = compare_keys;
 	plans = hash_create("cachex plans", MAX_PLANS, &ctl,
 						HASH_ELEM | HASH_FUNCTION | HASH_COMPARE);
+	/* not before: once in a session, there are few places for them */
+	for (int i = 0; i < (int) lengthof(caches); i++)
+		CacheRegisterSyscacheCallback(caches[i], privileges_cb, (Datum) 0);
 }
 
 static void

@@ -57,8 +57,9 @@ sub variant
 	my $has_destdir = (run_command([ 'postgres', '--describe-config' ]))[0] =~ /^extension_destdir/m;
 	return unless $version >= 18 || $has_destdir;
 
-	mkdir("$dir/b") or die "mkdir: $!";
+	mkdir("$dir/$_") or die "mkdir: $!" foreach 'b', 'b/test';
 	system_or_bail('cp', '-r', "$top/src", "$top/sql", "$top/Makefile", "$top/cachex.control", "$dir/b");
+	system_or_bail('cp', '-r', "$top/test/fail", "$dir/b/test");
 	unlink glob("$dir/b/src/*.o");
 	local @ENV{qw(MAKEFLAGS MFLAGS MAKELEVEL)};
 	system_or_bail('make', '-s', '-j2', '-C', "$dir/b", "PG_CONFIG=$config", 'with_llvm=no', "DESTDIR=$dir/s", @args, 'install');
