@@ -171,7 +171,7 @@ INSERT INTO public.statement (sql) SELECT trim(s) FROM unnest(string_to_array($$
 	SELECT cache, enabled, hits OPERATOR(pg_catalog.>) 0 FROM cachex.stats WHERE cache OPERATOR(pg_catalog.=) 'h';
 	SELECT name, owner OPERATOR(pg_catalog.=) '10', ttl, readers, writers, validate FROM cachex.caches WHERE name OPERATOR(pg_catalog.=) 'h';
 	SELECT scope, key, status FROM cachex.entries('h', 'lis%');
-	SELECT DISTINCT key, status, last_error FROM cachex.jobs ORDER BY key;
+	SELECT DISTINCT key, status, CASE WHEN last_error OPERATOR(pg_catalog.!~) 'was not kept' THEN last_error END FROM cachex.jobs ORDER BY key;
 	SELECT entries OPERATOR(pg_catalog.>) 0 FROM cachex.memory();
 	SELECT cachex.new_cache_id() IS NOT NULL;
 	SELECT cachex.purge('h') IS NOT NULL, cachex.reset_stats('h'), cachex.clear('h', 's'), cachex.clear('p');

@@ -37,7 +37,7 @@ $node->safe_psql('postgres', qq{
 	CREATE FUNCTION cx_fail_at(bigint) RETURNS void LANGUAGE c AS '$library';
 	CREATE FUNCTION cx_fail_passed() RETURNS text LANGUAGE c AS '$library'});
 $node->safe_psql('postgres', q{
-	ALTER DATABASE postgres SET statement_timeout = '30s';
+	ALTER DATABASE postgres SET statement_timeout = '8s';
 	CREATE ROLE other;
 	GRANT USAGE ON SCHEMA cachex TO other;
 	CREATE TABLE t (id int PRIMARY KEY, v int);
