@@ -438,9 +438,11 @@ ask_users(Walk *walk, HeapTuple proc)
 													 form->oid);
 		return;
 	}
-	/* Who asks sees the arguments of the first one's call. */
-	if (form->pronargdefaults > 0 &&
-		form->oid != linitial_oid(walk->reached[false]))
+	/* Who asks sees the arguments of the first one's call, or what is left */
+	if (form->oid == linitial_oid(walk->reached[false]))
+		walk->reached[true] = cx_proc_folded_defaults(proc,
+													  walk->reached[true]);
+	else if (form->pronargdefaults > 0)
 		walk_column(walk, proc, Anum_pg_proc_proargdefaults);
 	/* whether it may become that role, the session's user decides */
 	if (cx_proc_sets(proc, "role=") ||

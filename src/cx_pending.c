@@ -139,7 +139,8 @@ insert_last(uint64 id, bool *found)
 	}
 	PG_CATCH();
 	{
-		*last_ops = before;
+		if (last_ops->data == before.data)
+			*last_ops = before;
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

@@ -8,11 +8,14 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_language_d.h"
 #include "catalog/pg_type_d.h"
 #include "commands/extension.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/nodes.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -75,4 +78,40 @@ cx_proc_is_our_reader(const FormData_pg_proc *form)
 	extension = get_extension_oid("cachex", true);
 	return OidIsValid(extension) &&
 		getExtensionOfObject(ProcedureRelationId, form->oid) == extension;
+}
+
+static bool
+take_folded_cb(Oid function, void *functions)
+{
+	List	  **list = functions;
+
+	if (function >= FirstNormalObjectId &&
+		func_volatile(function) == PROVOLATILE_IMMUTABLE)
+		*list = list_append_unique_oid(*list, function);
+	return false;
+}
+
+static bool
+take_folded(Node *node, void *functions)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, take_folded_cb, functions);
+	return expression_tree_walker(node, take_folded, functions);
+}
+
+/*
+ * Adds the users' IMMUTABLE functions that defaults of arguments call: the
+ * planner puts defaults into a call, and then only what these return.
+ */
+List *
+cx_proc_folded_defaults(HeapTuple proc, List *functions)
+{
+	bool		isnull;
+	Datum		tree = SysCacheGetAttr(PROCOID, proc,
+									   Anum_pg_proc_proargdefaults, &isnull);
+
+	if (!isnull)
+		(void) take_folded(stringToNode(TextDatumGetCString(tree)), &functions);
+	return functions;
 }

@@ -7,9 +7,11 @@
 
 #include "access/htup.h"
 #include "catalog/pg_proc.h"
+#include "nodes/pg_list.h"
 
 extern bool cx_proc_takes_xid(const FormData_pg_proc *form);
 extern bool cx_proc_sets(HeapTuple proc, const char *what);
 extern bool cx_proc_is_our_reader(const FormData_pg_proc *form);
+extern List *cx_proc_folded_defaults(HeapTuple proc, List *functions);
 
 #endif							/* CX_PROC_H */

@@ -268,6 +268,8 @@ row_is_useless(Cleaning *c, HeapTuple tuple)
 	if (!cx_tier_read(&c->tier, tuple, row) ||
 		cx_entry_end(&row->entry) <= c->now ||
 		!has_cache(row->cache) ||
+		row->roles != (row->reads.known ? cx_tier_roles(row->role)
+					   : cx_tier_role(row->role)) ||
 		cx_tier_is_dead(&c->tier, GetActiveSnapshot(), row))
 		return true;
 	c->first = Min(c->first, cx_entry_end(&row->entry));

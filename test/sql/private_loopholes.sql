@@ -282,6 +282,16 @@ SELECT pl.through('SELECT pl.of_definer()');
 SELECT pl.has('SELECT pl.of_definer()');
 RESET SESSION AUTHORIZATION;
 
+-- An IMMUTABLE function in the default of an argument, which the planner puts in and folds.
+CREATE FUNCTION pl.twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE FUNCTION pl.rate() RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT v FROM pl.secret WHERE id = 1';
+CREATE FUNCTION pl.with_default(x int, r text DEFAULT pl.rate()) RETURNS text LANGUAGE plpgsql STABLE AS 'BEGIN RETURN x || r; END';
+CREATE FUNCTION pl.with_sum(x int, y int DEFAULT pl.twice(1)) RETURNS int LANGUAGE plpgsql STABLE AS 'BEGIN RETURN x + y; END';
+SET ROLE regress_pl_app;
+SELECT pl.warmed('SELECT pl.with_default(1)'), pl.has('SELECT pl.with_default(1)');
+SELECT pl.warmed('SELECT pl.with_sum(1)::text'), pl.has('SELECT pl.with_sum(1)::text');
+RESET ROLE;
+
 SELECT cachex.drop_cache('pl'), cachex.drop_cache('pl_exact');
 SET client_min_messages = warning;
 DROP SCHEMA pl CASCADE;
