@@ -13,9 +13,11 @@
  * only as an empty string.  Such a process is no longer like a new session: it
  * goes on with requests that name the same settings, and leaves to another
  * what does not.  Nor does it run anything for another role than the first
- * (cx_secure.c): that is left to the next process as well, which begins with
- * another kind of work, so that neither warmers nor jobs nor requests have to
- * wait for all of another kind.
+ * (cx_secure.c).  For a second it runs what is for that one, so that roles that
+ * are busy at the same time do not cost a process for each thing; then it leaves
+ * the rest to the next process.  That begins with another kind of work, with a
+ * job in one of three visits, so that neither warmers nor jobs nor requests have
+ * to wait for all of another kind.
  *
  * Locking: none on entry or return of any function.
  */
@@ -42,6 +44,7 @@
 #define JOBS_MS		60000		/* in one visit */
 #define SERVE_MS	1000		/* of requests, before something else */
 #define ASKED_MS	2000		/* in one visit, when another is asked for */
+#define SLICE_MS	1000		/* for one role, while others wait */
 #define SOON_MS		1000		/* jobs may be left to do */
 
 #define AT_ONCE		((TimestampTz) 0)
@@ -50,6 +53,7 @@
 static StringInfoData defaults;
 static int	placeholders;		/* at the beginning */
 
+static TimestampTz began;		/* when the worker had connected */
 static TimestampTz last_request = 0;
 static bool unfit = false;		/* for what another has to run */
 
@@ -67,6 +71,7 @@ cx_errands_begin(void)
 	cx_secure_name_superuser();
 	cx_settings_write(&defaults);
 	placeholders = cx_settings_placeholders();
+	began = GetCurrentTimestamp();
 }
 
 /* Whether this process is not as a new one would be. */
@@ -83,6 +88,13 @@ is_to_leave(void)
 	return unfit || ConfigReloadPending;
 }
 
+/* Whether what others wait for may wait a little more. */
+static bool
+is_own_slice(void)
+{
+	return !TimestampDifferenceExceeds(began, GetCurrentTimestamp(), SLICE_MS);
+}
+
 /* ---- requests ---- */
 
 /* Takes and runs a request; false: there is none, or none for this process. */
@@ -92,7 +104,8 @@ serve_one(void)
 	uint64		ticket;
 	CxRefresh	r;
 
-	if (!cx_requests_take(MyDatabaseId, &r, &ticket))
+	if (!(is_own_slice() && cx_requests_take(MyDatabaseId, true, &r, &ticket)) &&
+		!cx_requests_take(MyDatabaseId, false, &r, &ticket))
 		return false;
 	if (!cx_secure_belongs_to(r.session, r.role) ||
 		(is_worn() && !cx_settings_cover(r.settings, r.settings_len)))
@@ -137,7 +150,7 @@ take_job(CxJob *job)
 	if (!cx_step_open_books())
 		return false;
 	transaction = MemoryContextSwitchTo(context);
-	taken = cx_jobs_take(job);
+	taken = cx_jobs_take(is_own_slice(), job);
 	unfit = unfit || taken == CX_TAKEN_OTHERS;
 	if (taken == CX_TAKEN && job->refresh.settings == NULL)
 	{

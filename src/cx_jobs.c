@@ -377,6 +377,25 @@ find_beyond(Oid role)
 						" FOR UPDATE SKIP LOCKED", &args) > 0;
 }
 
+/* The same, of this process's user and role. */
+static bool
+find_own(void)
+{
+	CxBooksArgs args = {0};
+	Oid			session;
+	Oid			role;
+
+	if (!cx_secure_whose(&session, &role))
+		return false;
+	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(session), false);
+	cx_books_arg(&args, OIDOID, ObjectIdGetDatum(role), false);
+	return cx_books_run("SELECT id, session, role FROM cachex.job"
+						" WHERE status = 'pending' AND session = $1"
+						" AND role = $2 AND not_before <= clock_timestamp()"
+						" ORDER BY not_before, id LIMIT 1"
+						" FOR UPDATE SKIP LOCKED", &args) > 0;
+}
+
 /* Notes that the job of an id begins, and reads it. */
 static void
 start_job(Datum id, MemoryContext context, CxJob *job)
@@ -399,10 +418,10 @@ start_job(Datum id, MemoryContext context, CxJob *job)
  * Notes that a job begins, and copies it into the caller's memory context.
  * Roles take turns, so that nobody waits for all jobs of another; of a role's
  * jobs the one that waits longest is next.  If that is for another process to
- * run, none begins.
+ * run, none begins.  own: a job that this process may run goes before others.
  */
 CxTaken
-cx_jobs_take(CxJob *job)
+cx_jobs_take(bool own, CxJob *job)
 {
 	static Oid	last_role = InvalidOid;
 	CxTaken		taken = CX_TAKEN_NONE;
@@ -414,7 +433,8 @@ cx_jobs_take(CxJob *job)
 	/* this worker may be new */
 	if (!OidIsValid(last_role))
 		last_role = find_last_role();
-	if (find_beyond(last_role) || find_beyond(InvalidOid))
+	if ((own && find_own()) || find_beyond(last_role) ||
+		find_beyond(InvalidOid))
 	{
 		Datum		id = cx_books_value(0, 1, &isnull);
 		Oid			session = DatumGetObjectId(cx_books_value(0, 2, &isnull));

@@ -32,7 +32,7 @@ extern bool cx_jobs_pending(const char *cache, const char *scope,
 
 /* For the visiting worker */
 extern void cx_jobs_adopt(void);
-extern CxTaken cx_jobs_take(CxJob *job);
+extern CxTaken cx_jobs_take(bool own, CxJob *job);
 extern void cx_jobs_role_settings(Oid role, StringInfo out);
 extern void cx_jobs_finish(const CxJob *job, const char *error);
 extern void cx_jobs_clean(void);

@@ -29,6 +29,7 @@
 #include "cx_launcher.h"
 #include "cx_parcel.h"
 #include "cx_requests.h"
+#include "cx_secure.h"
 #include "cx_visits.h"
 
 #define BUDGET_PER_SLOT (256 * 1024)
@@ -50,6 +51,7 @@ typedef struct Slot
 {
 	SlotState	state;
 	Oid			db;
+	Oid			session;		/* user of the session that asks */
 	Oid			role;			/* runs it */
 	uint64		id;				/* equal ones are one request */
 	uint64		ticket;			/* of this use of the place */
@@ -276,8 +278,8 @@ has_failed_lately(uint64 id)
 }
 
 static CxRequested
-queue(uint64 id, Oid role, const CxParcel *data, Size len, uint64 *ticket,
-	  bool *running)
+queue(uint64 id, const CxRefresh *r, const CxParcel *data, Size len,
+	  uint64 *ticket, bool *running)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	CxRequested result = CX_REQUEST_REFUSED;
@@ -289,12 +291,13 @@ queue(uint64 id, Oid role, const CxParcel *data, Size len, uint64 *ticket,
 		result = CX_REQUEST_PENDING;
 	else if (was_unserved_locked(id))
 		;						/* who asks again does it himself */
-	else if (may_have_another_locked(role, now) &&
+	else if (may_have_another_locked(r->role, now) &&
 			 (s = find_free_locked(now)) != NULL)
 	{
 		result = CX_REQUEST_QUEUED;
 		s->db = MyDatabaseId;
-		s->role = role;
+		s->session = r->session;
+		s->role = r->role;
 		s->id = id;
 		s->ticket = ++requests->last_ticket;
 		s->len = (uint16) len;
@@ -360,7 +363,7 @@ cx_requests_put_awaited(uint64 id, const CxRefresh *r, uint64 *ticket,
 	len = cx_parcel_pack(&data, r);
 	if (len == 0 || database == NULL || !cx_launcher_serves(database))
 		return CX_REQUEST_REFUSED;
-	result = queue(id, r->role, &data, len, ticket, running);
+	result = queue(id, r, &data, len, ticket, running);
 	if (result == CX_REQUEST_QUEUED && !cx_visits_request_waits(MyDatabaseId) &&
 		take_back(*ticket))
 		return CX_REQUEST_REFUSED;
@@ -448,18 +451,23 @@ exit_cb(int code, Datum arg)
 	ConditionVariableBroadcast(&requests->done);
 }
 
-/* The request of a database that waits longest, or NULL. */
+/* The request of a database that waits longest; own: of this process's. */
 static Slot *
-next_locked(Oid db, TimestampTz now)
+next_locked(Oid db, bool own, TimestampTz now)
 {
 	Slot	   *next = NULL;
+	Oid			session;
+	Oid			role;
 
+	if (own && !cx_secure_whose(&session, &role))
+		return NULL;
 	Assert(LWLockHeldByMe(requests->lock));
 	for (int i = 0; i < requests->nslots; i++)
 	{
 		Slot	   *s = &requests->slot[i];
 
 		if (s->state == QUEUED && s->db == db && is_active(s, now) &&
+			(!own || (s->session == session && s->role == role)) &&
 			(!next || s->ticket < next->ticket))
 			next = s;
 	}
@@ -467,11 +475,12 @@ next_locked(Oid db, TimestampTz now)
 }
 
 /*
- * Takes a request, to be ended with cx_requests_done; false: there is none.
- * The copy is in the current memory context.
+ * Takes a request, to be ended with cx_requests_done; own: one for the user and
+ * role that this process is for.  False: there is none.  The copy is in the
+ * current memory context.
  */
 bool
-cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket)
+cx_requests_take(Oid db, bool own, CxRefresh *out, uint64 *ticket)
 {
 	static bool registered = false;
 	TimestampTz now = GetCurrentTimestamp();
@@ -482,7 +491,7 @@ cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket)
 		before_shmem_exit(exit_cb, (Datum) 0);
 	registered = true;
 	LWLockAcquire(requests->lock, LW_EXCLUSIVE);
-	s = next_locked(db, now);
+	s = next_locked(db, own, now);
 	if (s)
 	{
 		memcpy(data->bytes, data_of(s), s->len);
@@ -503,7 +512,7 @@ cx_requests_waiting(Oid db)
 	bool		waiting;
 
 	LWLockAcquire(requests->lock, LW_SHARED);
-	waiting = next_locked(db, now) != NULL;
+	waiting = next_locked(db, false, now) != NULL;
 	LWLockRelease(requests->lock);
 	return waiting;
 }

@@ -32,7 +32,8 @@ extern CxRequested cx_requests_put_awaited(uint64 id, const CxRefresh *r,
 extern CxOutcome cx_requests_await(uint64 ticket, char **message);
 
 /* For the visiting worker */
-extern bool cx_requests_take(Oid db, CxRefresh *out, uint64 *ticket);
+extern bool cx_requests_take(Oid db, bool own, CxRefresh *out,
+							 uint64 *ticket);
 extern bool cx_requests_waiting(Oid db);
 extern void cx_requests_give_back(uint64 ticket);
 extern void cx_requests_done(uint64 ticket, const char *message);

@@ -20,6 +20,10 @@
 
 #include "cx_secure.h"
 
+/* in a worker, for whom it is */
+static Oid	my_session = InvalidOid;
+static Oid	my_role = InvalidOid;
+
 /*
  * Sets a search_path that holds no object of other users; the result goes to
  * AtEOXact_GUC(false, ...), which also undoes other settings made meanwhile.
@@ -121,13 +125,19 @@ cx_secure_name_superuser(void)
 bool
 cx_secure_belongs_to(Oid session, Oid role)
 {
-	static Oid	my_session = InvalidOid;
-	static Oid	my_role = InvalidOid;
-
 	if (!OidIsValid(my_role))
 	{
 		my_session = session;
 		my_role = role;
 	}
 	return session == my_session && role == my_role;
+}
+
+/* For whom this worker may run something; false: for nobody yet. */
+bool
+cx_secure_whose(Oid *session, Oid *role)
+{
+	*session = my_session;
+	*role = my_role;
+	return OidIsValid(my_role);
 }

@@ -23,5 +23,6 @@ extern void cx_secure_end(const CxSecure *secure);
 /* For a worker's process */
 extern void cx_secure_name_superuser(void);
 extern bool cx_secure_belongs_to(Oid session, Oid role);
+extern bool cx_secure_whose(Oid *session, Oid *role);
 
 #endif							/* CX_SECURE_H */
