@@ -10,7 +10,8 @@ use CachexTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = start_server('civicq');
+# Without warmers: first it is seen what visitors compute.
+my $node = start_server('civicq', "cachex.databases = ''");
 my $dir = "$FindBin::RealBin/../civicq";
 $node->safe_psql('postgres', join("\n", '\set questions 3000', '\set contests 100',
 		'\set cities 10', map { slurp_file("$dir/$_.sql") } qw(schema data civicq)));
@@ -84,10 +85,6 @@ sub differences
 
 my $reader = session($node);
 my $writer = session($node);
-
-# Warmers run again after a clear; first it is seen what visitors compute.
-$node->append_conf('postgresql.conf', "cachex.databases = ''");
-$node->reload;
 
 # ---- the seven events ----
 
