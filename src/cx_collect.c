@@ -354,7 +354,6 @@ cx_collect_install_hooks(void)
 	prev_process_utility = ProcessUtility_hook;
 	ProcessUtility_hook = process_utility;
 	cx_plan_queries_hook = collect_queries;
-	cx_folded_install_hooks();
 }
 
 /* ---- the stack ---- */
@@ -394,6 +393,7 @@ cx_collect_begin(bool exact, bool shared)
 	CxCollector *c = MemoryContextAllocZero(context, sizeof(CxCollector));
 	Snapshot	snapshot = GetActiveSnapshot();
 
+	cx_folded_begin();
 	c->context = context;
 	c->exact = exact;
 	c->user = GetUserId();

@@ -9,6 +9,9 @@
  * policies and views call among them, from the time it is made: as items of
  * the list of what it depends on, of a kind that no change of a catalog has.
  *
+ * A session that runs no loaders need not pay for that: the planner's hook is
+ * set by the first, and plans that are kept from before are made again.
+ *
  * Locking: none.  Reads the catalogs.
  */
 #include "postgres.h"
@@ -21,6 +24,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/planner.h"
+#include "utils/plancache.h"
 #include "utils/syscache.h"
 
 #include "cx_folded.h"
@@ -109,10 +113,19 @@ cx_folded_functions(const PlannedStmt *stmt)
 	return functions;
 }
 
-/* Called once, from _PG_init. */
+/*
+ * From now on the plans of this session carry them, those that it has kept
+ * as well.  Cannot fail.
+ */
 void
-cx_folded_install_hooks(void)
+cx_folded_begin(void)
 {
+	static bool begun = false;
+
+	if (begun)
+		return;
+	begun = true;
 	prev_planner = planner_hook;
 	planner_hook = plan;
+	ResetPlanCache();
 }

@@ -7,7 +7,7 @@
 
 #include "nodes/plannodes.h"
 
-extern void cx_folded_install_hooks(void);
+extern void cx_folded_begin(void);
 extern List *cx_folded_functions(const PlannedStmt *stmt);
 
 #endif							/* CX_FOLDED_H */
