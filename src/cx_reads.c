@@ -239,6 +239,9 @@ cx_reads_hash_settings(const CxReads *reads)
 		hash = hash_combine64(hash, value == NULL ? 1
 							  : hash_bytes_extended((const unsigned char *) value,
 													(int) strlen(value), 2));
+		/* the name of when the session began, which may be another's now */
+		if (strcmp(name, "session_authorization") == 0)
+			hash = hash_combine64(hash, GetSessionUserId());
 		at += (int) strlen(name) + 1;
 	}
 	return hash;
