@@ -18,7 +18,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-our @EXPORT = qw(until_true new_server start_server add_extension run_seconds session
+our @EXPORT = qw(until_true until_up new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
   is_idle_and_consistent never_crashed memory_used wait_for_memory read_file
   workers variant);
@@ -189,6 +189,23 @@ sub until_true
 		usleep(2000);
 	}
 	die "never: $what";
+}
+
+# Tries until a query returns true, beside a crash: a psql that is not let in
+# reads nothing, and who writes a query to it (poll_query_until) dies of that.
+sub until_up
+{
+	my ($node, $query, $db) = @_;
+	my ($out, $err);
+	for (1 .. 10 * $PostgreSQL::Test::Utils::timeout_default)
+	{
+		IPC::Run::run([ 'psql', '-XAtq', '-d', $node->connstr($db // 'postgres'), '-c', $query ],
+			'<', \undef, '>', \$out, '2>', \$err);
+		return 1 if $out eq "t\n";
+		usleep(100_000);
+	}
+	diag("last answer: $out$err");
+	return 0;
 }
 
 # Tries for some seconds until a condition on cachex.memory() holds; the memory

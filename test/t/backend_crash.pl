@@ -57,7 +57,7 @@ foreach my $round (1 .. $rounds)
 	}
 	is(kill('KILL', $pid), 1, "round $round: a backend is killed");
 	$run->{harness}->finish;
-	ok($node->poll_query_until('postgres', qq{
+	ok(until_up($node, qq{
 		SELECT stats_reset > '$started' FROM cachex.stats WHERE cache = 'c'}),
 		"round $round: the server restarts by itself");
 	is(one($node, q{SELECT sum(entries), sum(puts), sum(hits) FROM cachex.stats}),

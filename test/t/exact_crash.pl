@@ -131,7 +131,7 @@ sub killed
 	is(kill('KILL', $pid), 1, "$name: killed");
 	$nkilled++;
 	disconnect_all();
-	ok($node->poll_query_until('postgres',
+	ok(until_up($node,
 		"SELECT min(stats_reset) > '$started' FROM cachex.stats"), "$name: started anew");
 	connect_all();
 	return;
@@ -275,7 +275,7 @@ foreach my $round (1 .. $ENV{CACHEX_TEST_CRASHES} || 3)
 		}
 		$nkilled += kill('KILL', $pid);
 		$_->{harness}->finish foreach @runs;
-		ok($node->poll_query_until('postgres',
+		ok(until_up($node,
 			"SELECT min(stats_reset) > '$started' FROM cachex.stats"), "$name: started anew");
 	}
 	unlike($runs[1]->{err}, qr/unequal/, "$name: readers saw equal sums until then");

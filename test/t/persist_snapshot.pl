@@ -245,7 +245,7 @@ $node->append_conf('postgresql.conf', 'restart_after_crash = on');
 $node->reload;
 kill 'KILL', $victim->pid;
 $victim->close;
-$node->poll_query_until('postgres', q{SELECT entries = 0 AND restored = 0 FROM cachex.memory()})
+until_up($node, q{SELECT entries = 0 AND restored = 0 FROM cachex.memory()})
   or die 'no restart after the crash';
 is(one($node, q{SELECT cachex.get('c', 'k') IS NULL}), 't', 'a crash: nothing comes back');
 $node->safe_psql('postgres', q{SELECT cachex.put('c', 'k', '1')});

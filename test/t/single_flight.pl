@@ -706,7 +706,7 @@ never_crashed($node);
 	$_->receive foreach @s;
 	is(join('', map { $_->error !~ /server closed the connection|terminating connection/ } @s), '',
 		'killed: all sessions end');
-	$node->poll_query_until('postgres', 'SELECT true') or die 'no restart';
+	until_up($node, 'SELECT true') or die 'no restart';
 	is(one($node, "SET cachex.load_timeout = 0; $fetch") > 0 && one($node, $fetch) > 0, 1,
 		'after the restart it is loaded');
 	is(one($node, q{SELECT loads, hits FROM cachex.stats WHERE cache = 'c'}), '1|1', 'and kept');

@@ -1,7 +1,11 @@
 # Warmers: when they run, and what becomes of errors.
 use strict;
-use warnings;
+use warnings FATAL => 'all';
 
+use FindBin;
+use lib $FindBin::RealBin;
+
+use CachexTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -110,8 +114,7 @@ wait_for($none_running, 'then no worker is left');
 my $pid = sql("SELECT pid FROM pg_stat_activity
 	WHERE backend_type = 'cachex launcher'");
 kill 'KILL', $pid;
-ok($node->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM cachex.warmers WHERE runs = 3"),
+ok(until_up($node, "SELECT count(*) = 1 FROM cachex.warmers WHERE runs = 3"),
 	'it runs after a crash');
 wait_for("SELECT cachex.get('c', 'tagged') = '2'", 'and fills');
 
@@ -159,7 +162,7 @@ wait_for_warmer('slow', 'running', 'a run is under way');
 $victim = sql("SELECT pid FROM pg_stat_activity
 	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'");
 kill 'KILL', $victim;
-wait_for_warmer('columns', 'runs = 6 AND warmed',
+ok(until_up($node, q{SELECT count(*) = 1 FROM cachex.warmers WHERE name = 'columns' AND runs = 6 AND warmed}),
 	'warmers run after the worker was killed');
 wait_for_warmer('slow', "failures = 3 AND last_error LIKE 'the worker ended%'",
 	'and the run counts as failed');
