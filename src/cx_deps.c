@@ -15,18 +15,18 @@
  */
 #include "postgres.h"
 
-#include "access/transam.h"
-#include "access/xact.h"
+#include "miscadmin.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 #include "cx_boot.h"
-#include "cx_bug.h"
 #include "cx_deps.h"
 #include "cx_key.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
+#define SETTLE_EVERY_US	USECS_PER_SEC
 
 typedef struct Deps
 {
@@ -36,6 +36,9 @@ typedef struct Deps
 	pg_atomic_uint64 max_xid;	/* greatest xid that ever marked */
 	char		pad[PG_CACHE_LINE_SIZE];
 	pg_atomic_uint64 overflows;
+	pg_atomic_uint64 settled_at;	/* when somebody last looked for prepared
+									 * ones that are over */
+	uint32		prepared_in[PARTITIONS];	/* under a partition's lock */
 	uint32		nlines;			/* a partition */
 	CxLine	   *lines;
 	LWLockPadded *locks;
@@ -73,6 +76,7 @@ cx_deps_init(void *memory, Size budget)
 	pg_atomic_init_u32(&deps->prepared, 0);
 	pg_atomic_init_u64(&deps->max_xid, 0);
 	pg_atomic_init_u64(&deps->overflows, 0);
+	pg_atomic_init_u64(&deps->settled_at, 0);
 	deps->nlines = count_lines(budget);
 	p = (char *) CACHELINEALIGN(p + sizeof(Deps));
 	deps->lines = (CxLine *) p;
@@ -96,9 +100,112 @@ line_of(uint64 id)
 						cx_key_place(id, id / PARTITIONS, deps->nlines)];
 }
 
+/* Marks of prepared transactions that have come or gone in a partition. */
+static void
+count_prepared_locked(uint64 id, int32 n)
+{
+	Assert(LWLockHeldByMeInMode(lock_of(id), LW_EXCLUSIVE));
+	deps->prepared_in[id % PARTITIONS] += n;
+	pg_atomic_fetch_add_u32(&deps->prepared, n);
+}
+
+/* ---- prepared transactions that are over ---- */
+
+/* The last one that was asked about. */
+typedef struct Asked
+{
+	uint64		xid;
+	bool		is_over;
+} Asked;
+
+static bool
+is_over(Asked *asked, uint64 xid)
+{
+	if (asked->xid != xid)
+	{
+		asked->is_over = cx_boot_xid_is_over((TransactionId) xid);
+		asked->xid = xid;
+	}
+	return asked->is_over;
+}
+
+/*
+ * Resolves what prepared transactions that are over have left in a line; id is
+ * any that has it.  Without a view not what found no place.
+ */
+static void
+settle_over(CxLine *line, uint64 id, const CxView *view, Asked *asked)
+{
+	uint64		xids[CX_MEMBERS];
+	uint64		latest;
+	uint32		settled;
+	int			n;
+	int			nover = 0;
+
+	LWLockAcquire(lock_of(id), LW_SHARED);
+	n = cx_lines_prepared(line, xids);
+	LWLockRelease(lock_of(id));
+	for (int i = 0; i < n; i++)
+	{
+		if (is_over(asked, xids[i]))
+			xids[nover++] = xids[i];
+	}
+	if (nover == 0 && (view == NULL || line->over_prepared == 0))
+		return;
+	latest = cx_view_latest();
+	LWLockAcquire(lock_of(id), LW_EXCLUSIVE);
+	settled = cx_lines_settle_over(line, id, xids, nover, latest);
+	if (view)
+		settled += cx_lines_settle_overflow(line, view, id);
+	count_prepared_locked(id, -(int32) settled);
+	LWLockRelease(lock_of(id));
+}
+
+static void
+settle_all(const CxView *view)
+{
+	Asked		asked = {0};
+	uint64		xids[CX_MEMBERS];
+
+	for (uint32 partition = 0; partition < PARTITIONS; partition++)
+	{
+		/* what is marked meanwhile is for the next time */
+		if (deps->prepared_in[partition] == 0)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		for (uint32 i = 0; i < deps->nlines; i++)
+		{
+			CxLine	   *line = &deps->lines[partition * deps->nlines + i];
+
+			if (line->over_prepared != 0 || cx_lines_prepared(line, xids) > 0)
+				settle_over(line, partition | cx_key_of_place(i, deps->nlines),
+							view, &asked);
+		}
+	}
+}
+
+/*
+ * Marks of what nobody reads would keep all readers from the short cut for
+ * quiet times.
+ */
+static pg_noinline void
+settle_now_and_then(const CxView *view)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		last = pg_atomic_read_u64(&deps->settled_at);
+
+	/* the clock may have been set back */
+	if ((uint64) now - last >= SETTLE_EVERY_US &&
+		pg_atomic_compare_exchange_u64(&deps->settled_at, &last, (uint64) now))
+		settle_all(view);
+}
+
 /* ---- snapshots ---- */
 
-/* Fills view; false: under this snapshot the cache is not read nor filled. */
+/*
+ * Fills view; false: under this snapshot the cache is not read nor filled.
+ * May raise an error, as cx_boot_admits.
+ */
 bool
 cx_deps_view(CxView *view, Snapshot snapshot)
 {
@@ -106,7 +213,11 @@ cx_deps_view(CxView *view, Snapshot snapshot)
 		snapshot->takenDuringRecovery)
 		return false;
 	cx_view_make(view, snapshot);
-	return cx_boot_admits(view->xmin);
+	if (!cx_boot_admits(view->xmin))
+		return false;
+	if (unlikely(pg_atomic_read_u32(&deps->prepared) > 0))
+		settle_now_and_then(view);
+	return true;
 }
 
 /*
@@ -135,13 +246,6 @@ cx_deps_settled(const CxView *view)
 	return pg_atomic_read_u64(&deps->max_xid) < view->xmin;
 }
 
-/* A writer whose completion is bounded by xid and latest is seen for sure. */
-static inline bool
-surely_seen(const CxView *view, uint64 xid, uint64 latest)
-{
-	return view->xmin > xid || view->xmax - 1 > latest;
-}
-
 /* Prepared writers that the snapshot sees are over: see cx_lines_settle_seen. */
 static void
 settle_prepared(const CxView *view, CxDep dep, uint64 late)
@@ -150,76 +254,8 @@ settle_prepared(const CxView *view, CxDep dep, uint64 late)
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
 	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late);
+	count_prepared_locked(dep.id, -(int32) settled);
 	LWLockRelease(lock_of(dep.id));
-	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
-}
-
-typedef enum Verdict
-{
-	ADMITTED,
-	REFUSED,
-	PREPARED_SEEN				/* ask again after settle_prepared */
-} Verdict;
-
-/* What the bounds of a line say. Its partition is locked. */
-static Verdict
-judge_bounds_locked(const CxView *view, const CxLine *line)
-{
-	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
-	if (line->over_late > 0)
-		return REFUSED;
-	if (line->over_count > 0 && line->over_min < view->xmax &&
-		!(line->over_min == line->over_max && !cx_view_sees(view, line->over_min)))
-		return REFUSED;
-	if (line->over_prepared != 0)
-		return view->xmin > line->over_prepared ? PREPARED_SEEN : REFUSED;
-	if (line->floor_xid != 0 && !CX_BUG_IS(CX_BUG_NO_FLOOR) &&
-		!surely_seen(view, line->floor_xid, line->floor_latest))
-		return REFUSED;
-	return ADMITTED;
-}
-
-/*
- * What the members of a line say.  A writer in doubt that the snapshot does
- * not see is no objection, but for fills, since a pattern has looked at what
- * was there, and when it is late: what it does to files is not MVCC-safe.
- * *late is a prepared one that is seen and must have released its locks.
- */
-static Verdict
-judge_locked(const CxView *view, const CxLine *line, CxDep dep, uint64 *late)
-{
-	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
-	for (int i = 0; i < CX_MEMBERS; i++)
-	{
-		uint64		xid = line->xid[i];
-
-		if (xid == 0 || !cx_lines_is_of(line->hash[i], dep))
-			continue;
-		if (line->latest[i] != 0)
-		{
-			if (!cx_view_sees(view, xid) && !CX_BUG_IS(CX_BUG_UNCOMPARED))
-				return REFUSED;
-		}
-		else if (cx_view_sees(view, xid & ~CX_XID_FLAGS))
-		{
-			/* not over: it may be our own, about to be prepared */
-			if ((xid & CX_XID_PREPARED) == 0 ||
-				TransactionIdIsCurrentTransactionId((TransactionId) xid))
-				return REFUSED;
-			if ((xid & CX_XID_LATE) && dep.kind != CX_DEP_RELATION)
-				return REFUSED; /* another one's, with the same hash */
-			if (xid & CX_XID_LATE)
-				*late = xid & ~CX_XID_FLAGS;
-			return PREPARED_SEEN;
-		}
-		else if (xid & CX_XID_LATE)
-			return REFUSED;
-		if (line->latest[i] == 0 && dep.kind == CX_DEP_FILLS)
-			return REFUSED;
-	}
-	if (dep.kind == CX_DEP_FILLS && line->over_count > 0)
-		return REFUSED;
-	return judge_bounds_locked(view, line);
 }
 
 /*
@@ -235,17 +271,17 @@ judge_locked(const CxView *view, const CxLine *line, CxDep dep, uint64 *late)
 bool
 cx_deps_admits(const CxView *view, CxDep dep)
 {
-	Verdict		verdict;
+	CxVerdict	verdict;
 
 	for (int tries = 0; tries <= CX_MEMBERS; tries++)
 	{
 		uint64		late = 0;
 
 		LWLockAcquire(lock_of(dep.id), LW_SHARED);
-		verdict = judge_locked(view, line_of(dep.id), dep, &late);
+		verdict = cx_lines_judge(line_of(dep.id), view, dep, &late);
 		LWLockRelease(lock_of(dep.id));
-		if (verdict != PREPARED_SEEN)
-			return verdict == ADMITTED;
+		if (verdict != CX_PREPARED_SEEN)
+			return verdict == CX_ADMITTED;
 		if (late != 0 && !cx_boot_xid_is_over((TransactionId) late))
 			return false;
 		settle_prepared(view, dep, late);
@@ -263,7 +299,7 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 	LWLockAcquire(lock_of(dep.id), LW_SHARED);
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
-		if (line->xid[i] != 0 && line->latest[i] == 0 &&
+		if (line->xid[i] != 0 && cx_lines_latest(line, i) == 0 &&
 			cx_lines_is_of(line->hash[i], dep) &&
 			(line->xid[i] & CX_XID_FLAGS) == 0 && cx_view_sees(view, line->xid[i]))
 			found = (TransactionId) line->xid[i];
@@ -276,34 +312,6 @@ cx_deps_unfinished(const CxView *view, CxDep dep)
 
 /* ---- writers ---- */
 
-/* Resolves what prepared transactions that are over have left in dep's line. */
-static void
-settle_over(CxDep dep)
-{
-	CxLine	   *line = line_of(dep.id);
-	uint64		xids[CX_MEMBERS];
-	uint64		latest;
-	uint32		settled;
-	int			n;
-	int			nover = 0;
-
-	LWLockAcquire(lock_of(dep.id), LW_SHARED);
-	n = cx_lines_prepared(line, xids);
-	LWLockRelease(lock_of(dep.id));
-	for (int i = 0; i < n; i++)
-	{
-		if (cx_boot_xid_is_over((TransactionId) xids[i]))
-			xids[nover++] = xids[i];
-	}
-	if (nover == 0)
-		return;
-	latest = cx_view_latest();
-	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	settled = cx_lines_settle_over(line, dep, xids, nover, latest);
-	LWLockRelease(lock_of(dep.id));
-	pg_atomic_fetch_sub_u32(&deps->prepared, settled);
-}
-
 /*
  * A place for a member in dep's line, or -1: all have writers that are in
  * doubt.  Returns with the partition locked.
@@ -311,6 +319,7 @@ settle_over(CxDep dep)
 static int
 lock_and_make_place(CxDep dep)
 {
+	Asked		asked = {0};
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
@@ -318,7 +327,7 @@ lock_and_make_place(CxDep dep)
 	if (place >= 0)
 		return place;
 	LWLockRelease(lock_of(dep.id));
-	settle_over(dep);
+	settle_over(line_of(dep.id), dep.id, NULL, &asked);
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
 	return cx_lines_make_place(line_of(dep.id));
 }
@@ -366,18 +375,16 @@ cx_deps_mark(CxDep dep, uint64 xid)
 
 	if (place >= 0)
 	{
-		line->xid[place] = xid;
-		line->latest[place] = 0;
-		line->hash[place] = cx_lines_tag(dep);
+		cx_lines_put(line, place, dep, xid);
 		if (prepared)
-			pg_atomic_fetch_add_u32(&deps->prepared, 1);
+			count_prepared_locked(dep.id, 1);
 	}
 	else if (prepared && (xid & CX_XID_LATE))
 		refused = true;
 	else if (prepared)
 	{
 		if (line->over_prepared == 0)
-			pg_atomic_fetch_add_u32(&deps->prepared, 1);
+			count_prepared_locked(dep.id, 1);
 		line->over_prepared = Max(line->over_prepared, bare);
 	}
 	else
@@ -400,7 +407,7 @@ find_mark_locked(const CxLine *line, CxDep dep, uint64 xid)
 	Assert(LWLockHeldByMe(LOCK_OF_LINE(line)));
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
-		if (line->xid[i] == xid && line->latest[i] == 0 &&
+		if (line->xid[i] == xid && cx_lines_latest(line, i) == 0 &&
 			line->hash[i] == cx_lines_tag(dep))
 			return i;
 	}
@@ -413,7 +420,8 @@ has_others_in_doubt(const CxLine *line, uint64 xid)
 {
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
-		if (line->xid[i] != 0 && line->latest[i] == 0 && line->xid[i] != xid)
+		if (line->xid[i] != 0 && cx_lines_latest(line, i) == 0 &&
+			line->xid[i] != xid)
 			return true;
 	}
 	return line->over_count > 0 &&
@@ -484,7 +492,8 @@ cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->xid[i] != xid &&
-			cx_lines_is_of(line->hash[i], dep) && line->latest[i] > latest)
+			cx_lines_is_of(line->hash[i], dep) &&
+			cx_lines_latest(line, i) > latest)
 			overtaken = true;
 	}
 	LWLockRelease(lock_of(dep.id));

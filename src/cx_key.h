@@ -60,6 +60,13 @@ cx_key_place(uint64 id, uint64 h, uint32 n)
 	return (id & CX_KEY_OPEN) ? h % open : open + h % (n - open);
 }
 
+/* What all ids share that have a place among n. */
+static inline uint64
+cx_key_of_place(uint32 place, uint32 n)
+{
+	return place < n / 4 ? CX_KEY_OPEN : 0;
+}
+
 /* h, among those that id is one of. */
 static inline uint64
 cx_key_beside(uint64 h, uint64 id)

@@ -1,13 +1,13 @@
 /*
  * cx_lines.c
- *	  What a line of writers holds: places, and marks of prepared transactions
- *	  that are over.
+ *	  A line of writers: places, what it says of a dependency under a snapshot,
+ *	  and marks of prepared transactions that are over.
  *
  * A prepared transaction ends in a session that knows nothing of its marks,
- * so readers resolve them when they see that it is over.  What nobody reads,
- * nobody resolves, and so a writer who finds no place does; of a dependency
- * that is not his own he knows half a hash, no more, and makes all entries
- * dead that were stored before.
+ * so readers resolve them when they see that it is over.  Marks of what nobody
+ * reads are resolved by a writer who finds no place, and now and then by who
+ * reads anything.  So a mark says what it stands for; those without a place
+ * do not, and who resolves them makes all entries dead that were stored before.
  *
  * Locking: the caller holds the partition of the line, exclusively where it
  * changes.
@@ -23,6 +23,12 @@
 #include "cx_rels.h"
 
 #define ASPECT_MASK	((uint32) 3)	/* in the hash of a relation's writer */
+#define KIND_MASK	((uint64) 7)	/* in what a prepared one's mark stands
+									 * for */
+#define PARTITION_MASK ((uint64) CX_GEN_PARTITIONS - 1)
+
+StaticAssertDecl((CX_GEN_PARTITIONS & (CX_GEN_PARTITIONS - 1)) == 0 &&
+				 CX_GEN_PARTITIONS > 7, "the kind takes the partition's bits");
 
 /*
  * What a member of a line is known by: the part of the hash that neither
@@ -102,7 +108,7 @@ cx_lines_make_place(CxLine *line)
 	{
 		if (line->xid[i] == 0)
 			return i;
-		if (line->latest[i] != 0 &&
+		if (cx_lines_latest(line, i) != 0 &&
 			(victim < 0 || line->latest[i] < line->latest[victim]))
 			victim = i;
 	}
@@ -115,12 +121,140 @@ cx_lines_make_place(CxLine *line)
 	return victim;
 }
 
+/* ---- what a snapshot may use ---- */
+
+/* A writer whose completion is bounded by xid and latest is seen for sure. */
+static inline bool
+surely_seen(const CxView *view, uint64 xid, uint64 latest)
+{
+	return view->xmin > xid || view->xmax - 1 > latest;
+}
+
+/* What the bounds of a line say. */
+static CxVerdict
+judge_bounds(const CxView *view, const CxLine *line)
+{
+	if (line->over_late > 0)
+		return CX_REFUSED;
+	if (line->over_count > 0 && line->over_min < view->xmax &&
+		!(line->over_min == line->over_max && !cx_view_sees(view, line->over_min)))
+		return CX_REFUSED;
+	if (line->over_prepared != 0)
+		return view->xmin > line->over_prepared ? CX_PREPARED_SEEN : CX_REFUSED;
+	if (line->floor_xid != 0 && !CX_BUG_IS(CX_BUG_NO_FLOOR) &&
+		!surely_seen(view, line->floor_xid, line->floor_latest))
+		return CX_REFUSED;
+	return CX_ADMITTED;
+}
+
+/*
+ * What the members of a line say.  A writer in doubt that the snapshot does
+ * not see is no objection, but for fills, since a pattern has looked at what
+ * was there, and when it is late: what it does to files is not MVCC-safe.
+ * *late is a prepared one that is seen and must have released its locks.
+ */
+CxVerdict
+cx_lines_judge(const CxLine *line, const CxView *view, CxDep dep, uint64 *late)
+{
+	for (int i = 0; i < CX_MEMBERS; i++)
+	{
+		uint64		xid = line->xid[i];
+
+		if (xid == 0 || !cx_lines_is_of(line->hash[i], dep))
+			continue;
+		if (cx_lines_latest(line, i) != 0)
+		{
+			if (!cx_view_sees(view, xid) && !CX_BUG_IS(CX_BUG_UNCOMPARED))
+				return CX_REFUSED;
+		}
+		else if (cx_view_sees(view, xid & ~CX_XID_FLAGS))
+		{
+			/* not over: it may be our own, about to be prepared */
+			if ((xid & CX_XID_PREPARED) == 0 ||
+				TransactionIdIsCurrentTransactionId((TransactionId) xid))
+				return CX_REFUSED;
+			if ((xid & CX_XID_LATE) && dep.kind != CX_DEP_RELATION)
+				return CX_REFUSED;	/* another one's, with the same hash */
+			if (xid & CX_XID_LATE)
+				*late = xid & ~CX_XID_FLAGS;
+			return CX_PREPARED_SEEN;
+		}
+		else if (xid & CX_XID_LATE)
+			return CX_REFUSED;
+		if (cx_lines_latest(line, i) == 0 && dep.kind == CX_DEP_FILLS)
+			return CX_REFUSED;
+	}
+	if (dep.kind == CX_DEP_FILLS && line->over_count > 0)
+		return CX_REFUSED;
+	return judge_bounds(view, line);
+}
+
 /* ---- prepared transactions ---- */
+
+/*
+ * What a mark stands for: the generation's address, or the id without its
+ * partition, which is the line's; and the kind.  The aspect is in the hash.
+ */
+static uint64
+pack_dep(CxDep dep)
+{
+	if (dep.kind == CX_DEP_CACHE)
+		return (uint64) (uintptr_t) dep.gen | dep.kind;
+	return (dep.id & ~PARTITION_MASK) | dep.kind;
+}
+
+/* The dependency of a prepared one's mark; id is any of the line. */
+static CxDep
+dep_of_mark(const CxLine *line, int i, uint64 id)
+{
+	uint64		packed = line->latest[i];
+	CxDep		dep = {0, (CxDepKind) (packed & KIND_MASK)};
+
+	if (dep.kind == CX_DEP_CACHE)
+		dep.gen = (pg_atomic_uint64 *) (uintptr_t) (packed & ~KIND_MASK);
+	else
+		dep.id = (packed & ~PARTITION_MASK) | (id & PARTITION_MASK);
+	return dep;
+}
 
 static inline bool
 is_prepared(const CxLine *line, int i)
 {
-	return line->latest[i] == 0 && (line->xid[i] & CX_XID_PREPARED) != 0;
+	return (line->xid[i] & CX_XID_PREPARED) != 0;
+}
+
+/* Puts a writer in doubt into a place. */
+void
+cx_lines_put(CxLine *line, int place, CxDep dep, uint64 xid)
+{
+	line->xid[place] = xid;
+	line->latest[place] = (xid & CX_XID_PREPARED) ? pack_dep(dep) : 0;
+	line->hash[place] = cx_lines_tag(dep);
+}
+
+/* The prepared transaction of a mark has ended; id is any of the line. */
+static void
+settle(CxLine *line, int i, uint64 id, uint64 latest)
+{
+	cx_lines_bump(dep_of_mark(line, i, id), line->hash[i]);
+	cx_lines_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
+					  line->hash[i]);
+}
+
+/*
+ * Resolves the marks without a place, when the snapshot sees all of them; id
+ * is any of the line.  Returns how many are resolved, counted as one.
+ */
+uint32
+cx_lines_settle_overflow(CxLine *line, const CxView *view, uint64 id)
+{
+	if (line->over_prepared == 0 || view->xmin <= line->over_prepared)
+		return 0;
+	line->floor_xid = Max(line->floor_xid, line->over_prepared);
+	line->floor_latest = Max(line->floor_latest, view->xmax - 1);
+	line->over_prepared = 0;
+	cx_gens_raise_floor(id);
+	return 1;
 }
 
 /*
@@ -141,20 +275,11 @@ cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
 			((line->xid[i] & CX_XID_LATE) == 0 || xid == late) &&
 			cx_lines_is_of(line->hash[i], dep) && cx_view_sees(view, xid))
 		{
-			cx_lines_bump(dep, line->hash[i]);
-			cx_lines_remember(line, i, xid, view->xmax - 1, line->hash[i]);
+			settle(line, i, dep.id, view->xmax - 1);
 			settled++;
 		}
 	}
-	if (line->over_prepared != 0 && view->xmin > line->over_prepared)
-	{
-		line->floor_xid = Max(line->floor_xid, line->over_prepared);
-		line->floor_latest = Max(line->floor_latest, view->xmax - 1);
-		line->over_prepared = 0;
-		cx_gens_raise_floor(dep.id);
-		settled++;
-	}
-	return settled;
+	return settled + cx_lines_settle_overflow(line, view, dep.id);
 }
 
 /* The prepared writers that have a place and are in doubt, at most all. */
@@ -174,10 +299,10 @@ cx_lines_prepared(const CxLine *line, uint64 *xids)
 /*
  * Resolves the marks of prepared transactions, by what cx_lines_prepared has
  * found, that have released their locks and can be seen; latest is what
- * cx_view_latest() said after that.  dep has the line.  Returns how many.
+ * cx_view_latest() said after that, id is any of the line.  Returns how many.
  */
 uint32
-cx_lines_settle_over(CxLine *line, CxDep dep, const uint64 *over, int nover,
+cx_lines_settle_over(CxLine *line, uint64 id, const uint64 *over, int nover,
 					 uint64 latest)
 {
 	uint32		settled = 0;
@@ -190,12 +315,7 @@ cx_lines_settle_over(CxLine *line, CxDep dep, const uint64 *over, int nover,
 			is_over = is_over || line->xid[i] == over[j];
 		if (!is_over)
 			continue;
-		if (cx_lines_is_of(line->hash[i], dep))
-			cx_lines_bump(dep, line->hash[i]);
-		else
-			cx_gens_raise_floor(dep.id);
-		cx_lines_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
-						  line->hash[i]);
+		settle(line, i, id, latest);
 		settled++;
 	}
 	return settled;

@@ -44,6 +44,8 @@ typedef struct CxDep
 /*
  * Writers of the dependencies that share a line.  latest[i] is 0 while
  * xid[i] is in doubt, later latestCompletedXid at its completion or after.
+ * While a prepared one is in doubt it says what the mark stands for instead:
+ * who resolves that need not have asked for it.  So see cx_lines_latest.
  */
 typedef struct CxLine
 {
@@ -61,16 +63,36 @@ typedef struct CxLine
 
 StaticAssertDecl(sizeof(CxLine) == 128, "a line of writers is two cache lines");
 
+/* latest of a resolved writer, 0 while it is in doubt. */
+static inline uint64
+cx_lines_latest(const CxLine *line, int i)
+{
+	return (line->xid[i] & CX_XID_PREPARED) ? 0 : line->latest[i];
+}
+
+/* What a line says of a dependency under a snapshot. */
+typedef enum CxVerdict
+{
+	CX_ADMITTED,
+	CX_REFUSED,
+	CX_PREPARED_SEEN			/* ask again after cx_lines_settle_seen */
+} CxVerdict;
+
 extern uint32 cx_lines_tag(CxDep dep);
 extern bool cx_lines_is_of(uint32 hash, CxDep dep);
 extern void cx_lines_bump(CxDep dep, uint32 hash);
 extern int	cx_lines_make_place(CxLine *line);
+extern void cx_lines_put(CxLine *line, int place, CxDep dep, uint64 xid);
 extern void cx_lines_remember(CxLine *line, int place, uint64 xid,
 							  uint64 latest, uint32 hash);
+extern CxVerdict cx_lines_judge(const CxLine *line, const CxView *view,
+								CxDep dep, uint64 *late);
 extern uint32 cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep,
 								   uint64 late);
+extern uint32 cx_lines_settle_overflow(CxLine *line, const CxView *view,
+									   uint64 id);
 extern int	cx_lines_prepared(const CxLine *line, uint64 *xids);
-extern uint32 cx_lines_settle_over(CxLine *line, CxDep dep, const uint64 *over,
+extern uint32 cx_lines_settle_over(CxLine *line, uint64 id, const uint64 *over,
 								   int nover, uint64 latest);
 
 #endif							/* CX_LINES_H */

@@ -19,6 +19,8 @@
  *	 ONEGEN		  the relations share a generation, too
  *	 TWINS		  a bystander asks for another dependency, which the line
  *				  cannot tell from relation 0: same line, same hash there
+ *	 SETTLER	  somebody settles the marks of prepared transactions that are
+ *				  over, whatever they depend on
  *	 PUT		  relation 0 is an identity: writers replace the entry
  *	 BOOT		  xid 1 was prepared before a restart, its marks are gone
  *	 OWNFETCH	  a prepared writer fetches between its marks and its PREPARE
@@ -74,6 +76,7 @@ byte committed[NREL];			/* for the assertion: sets of xids */
 
 /* the line of writers; an xid is in doubt while its latest is 0 */
 byte m_xid[PLACES], m_latest[PLACES], m_hash[PLACES];
+byte m_dep[PLACES];				/* of a prepared one in doubt */
 byte over_count, over_min, over_max, over_prepared;
 byte floor_xid, floor_latest;
 
@@ -207,7 +210,7 @@ inline find_mark(r, x)
 
 inline remember(p, x, l, hash)
 {
-	m_xid[p] = x; m_hash[p] = hash;
+	m_xid[p] = x; m_hash[p] = hash; m_dep[p] = 0;
 	m_latest[p] = (l == 0 -> 1 : l)
 }
 
@@ -217,7 +220,7 @@ inline mark(r, x)
 	if
 	:: h_p < PLACES ->
 		m_xid[h_p] = x; m_latest[h_p] = 0; m_hash[h_p] = HASH(r);
-		if :: IS_PREPARED(x) -> prepared++ :: else fi
+		if :: IS_PREPARED(x) -> prepared++; m_dep[h_p] = r :: else fi
 	:: h_p == PLACES && IS_PREPARED(x) ->
 		if :: over_prepared == 0 -> prepared++ :: else fi;
 		if :: x > over_prepared -> over_prepared = x :: else fi
@@ -362,25 +365,14 @@ inline judge(r, own)
 	fi
 }
 
-/* prepared writers of relation r that the snapshot sees are over */
-inline settle(r)
-{
-	h_p = 0;
-	do
-	:: h_p < PLACES ->
-		if
-		:: m_xid[h_p] != 0 && m_latest[h_p] == 0 && IS_PREPARED(m_xid[h_p]) &&
-		   m_hash[h_p] == HASH(r) && SEES(m_xid[h_p]) ->
-#ifndef M_PREPNOBUMP
-			bump(r);
+#ifdef M_SETTLEASKED
+#define DEP_OF(p, r) (r)
+#else
+#define DEP_OF(p, r) m_dep[p]
 #endif
-			remember(h_p, m_xid[h_p], smax - 1, m_hash[h_p]);
-			prepared--
-		:: else
-		fi;
-		h_p++
-	:: else -> break
-	od;
+
+inline settle_overflow()
+{
 	if
 	:: over_prepared != 0 && smin > over_prepared ->
 		to_floor(over_prepared, smax - 1);
@@ -391,6 +383,29 @@ inline settle(r)
 		prepared--
 	:: else
 	fi
+}
+
+/* prepared writers of relation r that the snapshot sees are over */
+inline settle(r)
+{
+	h_p = 0;
+	do
+	:: h_p < PLACES ->
+		if
+		:: m_xid[h_p] != 0 && m_latest[h_p] == 0 && IS_PREPARED(m_xid[h_p]) &&
+		   m_hash[h_p] == HASH(r) && SEES(m_xid[h_p]) ->
+#ifndef M_PREPNOBUMP
+			h_l = DEP_OF(h_p, r);
+			bump(h_l);
+#endif
+			remember(h_p, m_xid[h_p], smax - 1, m_hash[h_p]);
+			prepared--
+		:: else
+		fi;
+		h_p++
+	:: else -> break
+	od;
+	settle_overflow()
 }
 
 /* ---- writers ---- */
@@ -727,6 +742,45 @@ proctype Bystander()
 }
 #endif
 
+#ifdef SETTLER
+/* Looks at each place once, at any time. */
+proctype Settler()
+{
+	byte p = 0, x = 0, l = 0;
+	byte smax, smin, sxip;
+
+	do
+	:: p < PLACES ->
+		x = (m_latest[p] == 0 && IS_PREPARED(m_xid[p]) -> m_xid[p] : 0);
+#ifdef M_SETTLEEARLYLATEST
+		l = latest;
+#endif
+#ifndef M_SETTLERUNNING
+		if :: running & BIT(x) -> x = 0 :: else fi;
+#endif
+#ifndef M_SETTLEEARLYLATEST
+		l = latest;
+#endif
+		d_step {
+			if
+			:: x != 0 && m_xid[p] == x && m_latest[p] == 0 ->
+				h_l = m_dep[p];
+#ifndef M_PREPNOBUMP
+				bump(h_l);
+#endif
+				remember(p, x, l, m_hash[p]);
+				prepared--
+			:: else
+			fi;
+			x = 0; l = 0; p++
+		}
+	:: else -> break
+	od;
+	skip;
+	d_step { take_snapshot(0); settle_overflow(); smax = 0; smin = 0; sxip = 0; p = 0 }
+}
+#endif
+
 #ifdef BOOT
 proctype Finisher()
 {
@@ -751,6 +805,9 @@ init {
 #endif
 #ifdef TWINS
 		run Bystander();
+#endif
+#ifdef SETTLER
+		run Settler();
 #endif
 		for (i : 1 .. NW) { run Writer(X0 + i) }
 		for (i : 0 .. NR - 1) { run Reader(i) }

@@ -68,6 +68,10 @@ check ok 'quiet path' protocol -DNF=1 -DQUIETPATH
 check ok 'quiet path, one prepared' protocol -DNF=1 -DQUIETPATH -DPREP=2
 check ok 'one prepared' protocol -DPREP=2 -DNF=1 -DPLACES=2
 check ok 'both prepared' protocol -DPREP=6
+check ok 'two dependencies of one hash' protocol -DPREP=2 -DTWINS -DNF=1
+check ok 'somebody settles' protocol -DPREP=2 -DSETTLER -DNF=1 -DQUIETPATH
+check ok '... with an overflow' protocol -DPREP=6 -DSETTLER -DNR=1 -DQUIETPATH
+check ok '... in two places' protocol -DPREP=2 -DSETTLER -DNR=1 -DPLACES=2 -DNW=3 -DNF=1
 check ok 'prepared before a restart' protocol -DBOOT -DNF=1
 check ok 'writers replace the entry' protocol -DPUT -DNF=1 -DQUIETPATH
 check ok 'own fetch while preparing' protocol -DPREP=2 -DOWNFETCH -DNF=1
@@ -100,7 +104,10 @@ check bad 'overflow settled without a floor' protocol -DPREP=6 -DM_OVERNOBUMP
 check bad 'prepared overflow forgotten' protocol -DPREP=6 -DM_DROPOVERPREP
 check bad 'restart forgotten' protocol -DBOOT -DM_NOBOOT
 check bad 'own prepared mark settled' protocol -DPREP=2 -DOWNFETCH -DM_SETTLEOWN -DNW=3 -DNR=1
-check bad 'two dependencies of one hash' protocol -DPREP=2 -DTWINS
+check bad 'the dependency asked for moved' protocol -DPREP=2 -DTWINS -DM_SETTLEASKED
+check bad 'settled while it runs' protocol -DPREP=2 -DSETTLER -DM_SETTLERUNNING -DNF=1
+check bad 'settled with an early latest' protocol -DPREP=2 -DSETTLER -DM_SETTLEEARLYLATEST -DNW=3 -DNR=1
+check bad 'settler moves nothing' protocol -DPREP=2 -DSETTLER -DM_PREPNOBUMP
 check bad 'overtaken put' protocol -DPUT -DM_NOTOVERTAKEN
 check bad 'latest not raised beside others' protocol -DPUT -DM_NOLATER
 check bad 'xmin of the floor ignored' protocol -DLIVE -DM_NOXMIN -DNR=1
