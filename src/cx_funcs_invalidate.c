@@ -25,7 +25,7 @@
 #include "cx_owner.h"
 #include "cx_preload.h"
 #include "cx_reclaim.h"
-#include "cx_tier_queue.h"
+#include "cx_tier_write.h"
 
 PG_FUNCTION_INFO_V1(cachex_invalidate);
 PG_FUNCTION_INFO_V1(cachex_invalidate_tags);
@@ -233,7 +233,7 @@ cachex_purge(PG_FUNCTION_ARGS)
 	while (cx_reclaim_sweep(GetCurrentTimestamp()))
 		CHECK_FOR_INTERRUPTS();
 	if (cx_catalog_any_in_table())
-		cx_tier_queue_clean(MyDatabaseId, GetCurrentTimestamp());
+		cx_tier_clean_at_commit();
 	if (cache && cx_catalog_usable(cache))
 	{
 		cx_policy_usage(cache->number, &after);

@@ -54,6 +54,7 @@
 static Snapshot held = NULL;	/* on TopTransactionResourceOwner */
 static bool written = false;	/* the callback before the commit has run */
 static bool recorded = false;	/* records were written */
+static bool clean_now = false;	/* rows are to be looked through at once */
 static bool defines = false;	/* makes a cache persistent, or not */
 static bool defining = false;	/* and the queue has been told */
 
@@ -482,18 +483,30 @@ cx_tier_next_clean(TimestampTz now)
 	return now + CLEAN_AFTER_US;
 }
 
+/*
+ * Has the rows looked through as soon as the transaction has committed: what
+ * it has ended itself goes as well.
+ */
+void
+cx_tier_clean_at_commit(void)
+{
+	clean_now = true;
+}
+
 /* The transaction has committed or is prepared, or it has aborted. */
 void
 cx_tier_after(bool committed)
 {
+	TimestampTz now = GetCurrentTransactionStopTimestamp();
+
 	if (committed)
 		release();
 	/* else its owner has */
 	held = NULL;
-	if (committed && recorded)
+	if (committed && (recorded || clean_now))
 		cx_tier_queue_clean(MyDatabaseId,
-							cx_tier_next_clean(GetCurrentTransactionStopTimestamp()));
-	written = recorded = defines = false;
+							clean_now ? now : cx_tier_next_clean(now));
+	written = recorded = defines = clean_now = false;
 }
 
 /* Its messages are out and its locks released. */

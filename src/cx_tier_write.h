@@ -23,6 +23,7 @@ extern void cx_tier_forget(CxTierNew *kept);
 extern const CxTierNew *cx_tier_own(const CxAsk *ask, bool *is_own);
 extern void cx_tier_discard(const CxAsk *ask);
 extern void cx_tier_define(void);
+extern void cx_tier_clean_at_commit(void);
 
 /* When the transaction ends */
 extern void cx_tier_before_marks(void);
