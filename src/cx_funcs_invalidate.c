@@ -205,7 +205,10 @@ cachex_clear(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* purge(cache): how many entries had expired or were cleared, and are gone */
+/*
+ * purge(cache): how many entries are fewer, of those that had expired or were
+ * cleared; what others put meanwhile hides as many.
+ */
 Datum
 cachex_purge(PG_FUNCTION_ARGS)
 {
@@ -237,7 +240,7 @@ cachex_purge(PG_FUNCTION_ARGS)
 	if (cache && cx_catalog_usable(cache))
 	{
 		cx_policy_usage(cache->number, &after);
-		PG_RETURN_INT64((int64) before.entries - (int64) after.entries);
+		PG_RETURN_INT64(Max((int64) before.entries - (int64) after.entries, 0));
 	}
-	PG_RETURN_INT64((int64) entries - (int64) cx_policy_entries());
+	PG_RETURN_INT64(Max((int64) entries - (int64) cx_policy_entries(), 0));
 }
