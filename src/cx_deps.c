@@ -26,7 +26,9 @@
 #include "cx_key.h"
 
 #define PARTITIONS	CX_GEN_PARTITIONS
-#define SETTLE_EVERY_US	USECS_PER_SEC
+#define SETTLE_AFTER	1000	/* calls of a session that meet with marks of
+								 * prepared transactions */
+#define SETTLE_EVERY_US	USECS_PER_SEC	/* and no sooner than that */
 
 typedef struct Deps
 {
@@ -186,14 +188,21 @@ settle_all(const CxView *view)
 
 /*
  * Marks of what nobody reads would keep all readers from the short cut for
- * quiet times.
+ * quiet times.  That costs a few of them less than looking for the marks, so it
+ * is for who asks often.
  */
 static pg_noinline void
 settle_now_and_then(const CxView *view)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	uint64		last = pg_atomic_read_u64(&deps->settled_at);
+	static int	calls = 0;
+	TimestampTz now;
+	uint64		last;
 
+	if (++calls < SETTLE_AFTER)
+		return;
+	calls = 0;
+	now = GetCurrentTimestamp();
+	last = pg_atomic_read_u64(&deps->settled_at);
 	/* the clock may have been set back */
 	if ((uint64) now - last >= SETTLE_EVERY_US &&
 		pg_atomic_compare_exchange_u64(&deps->settled_at, &last, (uint64) now))

@@ -6,7 +6,7 @@
  * A prepared transaction ends in a session that knows nothing of its marks,
  * so readers resolve them when they see that it is over.  Marks of what nobody
  * reads are resolved by a writer who finds no place, and now and then by who
- * reads anything.  So a mark says what it stands for; those without a place
+ * reads a lot else.  So a mark says what it stands for; those without a place
  * do not, and who resolves them makes all entries dead that were stored before.
  *
  * Locking: the caller holds the partition of the line, exclusively where it

@@ -1,5 +1,5 @@
 # What a prepared transaction has changed and nobody reads: that it is over is
-# found out all the same, by who reads anything else; just what hangs on the
+# found out all the same, by who reads a lot else; just what hangs on the
 # change ends.
 
 use strict;
