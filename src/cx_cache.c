@@ -276,8 +276,7 @@ add_time(TimestampTz t, int64 us)
 static bool
 may_serve_stale(CxAsk *ask, CxHit *hit, bool fresh_reads)
 {
-	CxDep		cleared = {cx_key_of_cache(ask->cache->dep_seed), CX_DEP_CACHE,
-	&ask->cache->shmem->gen};
+	CxDep		cleared = {cx_key_of_cache(ask->cache->dep_seed), CX_DEP_CACHE};
 	int64		allowed = allowed_staleness(ask, &hit->entry);
 	TimestampTz end = hit->expires;
 	bool		admitted;
@@ -439,7 +438,7 @@ has_place(const CxAsk *ask)
 CxFilled
 cx_cache_fill(CxAsk *ask, CxNewEntry *entry, uint64 gen, uint8 frequency)
 {
-	CxDep		fills = {cx_key_of_fills(ask->cache->dep_seed), CX_DEP_FILLS, NULL};
+	CxDep		fills = {cx_key_of_fills(ask->cache->dep_seed), CX_DEP_FILLS, 0};
 	CxCounter	why;
 	CxLinked	linked;
 	uint32		n;

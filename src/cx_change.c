@@ -225,7 +225,7 @@ cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 /* ---- invalidation ---- */
 
 static void
-add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen,
+add_invalidation(CxDepKind kind, uint64 id, int cache, uint64 packed,
 				 uint64 stable)
 {
 	uint32		last = cx_pending_last(id);
@@ -239,7 +239,7 @@ add_invalidation(CxDepKind kind, uint64 id, int cache, pg_atomic_uint64 *gen,
 	op = cx_pending_add(CX_OP_INVALIDATE, id);
 	op->dep_kind = kind;
 	op->cache = (uint16) cache;
-	op->u.gen = gen;
+	op->u.packed_cache = packed;
 	op->stable = stable;
 	cx_commit_mark_if_ending(op);
 	cx_tier_late();
@@ -264,7 +264,7 @@ cx_change_invalidate_key(CxCache *cache, const char *key, Size len)
 
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_KEY, cx_key_of_key(cache->dep_seed, key, len),
-						 cache->number, NULL, stable);
+						 cache->number, 0, stable);
 	else
 		add_stored(cache, stable);
 }
@@ -277,7 +277,7 @@ cx_change_invalidate_scoped(CxAsk *ask)
 
 	if (cx_catalog_usable(ask->cache))
 		add_invalidation(CX_DEP_KEY, ask->ident.scoped_key_id,
-						 ask->cache->number, NULL, stable);
+						 ask->cache->number, 0, stable);
 	else
 		add_stored(ask->cache, stable);
 }
@@ -286,7 +286,7 @@ void
 cx_change_invalidate_tag(const char *tag, Size len)
 {
 	add_invalidation(CX_DEP_GROUP, cx_key_of_tag(MyDatabaseId, tag, len),
-					 -1, NULL, cx_key_stable_tag(tag, len));
+					 -1, 0, cx_key_stable_tag(tag, len));
 }
 
 void
@@ -297,7 +297,7 @@ cx_change_clear_scope(CxCache *cache, const char *scope, Size len)
 	if (cx_catalog_usable(cache))
 		add_invalidation(CX_DEP_GROUP,
 						 cx_key_of_scope(cache->dep_seed, scope, len),
-						 cache->number, NULL, stable);
+						 cache->number, 0, stable);
 	else
 		add_stored(cache, stable);
 }
@@ -306,7 +306,7 @@ static void
 clear_number(int number, uint64 deps, uint64 stable)
 {
 	add_invalidation(CX_DEP_CACHE, cx_key_of_cache(deps), number,
-					 &cx_registry_get(number)->gen, stable);
+					 cx_registry_pack(number), stable);
 }
 
 void
@@ -365,7 +365,7 @@ match_keys(int cache, uint64 deps, const char *pattern, const CxCache *seen_by,
 		if (at_commit)
 			add_matched(id, cache);
 		else
-			add_invalidation(CX_DEP_KEY, id, cache, NULL, 0);
+			add_invalidation(CX_DEP_KEY, id, cache, 0, 0);
 	}
 	cx_scan_end(scan);
 	return n;

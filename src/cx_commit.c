@@ -38,7 +38,7 @@ static bool late_left = false;	/* late writes are still to be resolved */
 static CxDep
 dep_of(const CxOp *op)
 {
-	CxDep		dep = {op->id, CX_DEP_IDENTITY, NULL};
+	CxDep		dep = {op->id, CX_DEP_IDENTITY, 0};
 
 	if (op->kind == CX_OP_LIKE)
 		dep.kind = CX_DEP_FILLS;
@@ -51,7 +51,7 @@ dep_of(const CxOp *op)
 	{
 		dep.kind = op->dep_kind;
 		if (dep.kind == CX_DEP_CACHE)
-			dep.gen = op->u.gen;
+			dep.cache = op->u.packed_cache;
 	}
 	return dep;
 }
@@ -59,7 +59,7 @@ dep_of(const CxOp *op)
 static CxDep
 dep_of_write(const CxWrite *write)
 {
-	CxDep		dep = {cx_rels_id(write->db, write->rel), CX_DEP_RELATION, NULL,
+	CxDep		dep = {cx_rels_id(write->db, write->rel), CX_DEP_RELATION, 0,
 	CX_ASPECT(write->aspect)};
 
 	return dep;
@@ -296,13 +296,16 @@ drop_cache(int64 id)
 static void
 finish_clear(const CxOp *op)
 {
-	uint64		gen = pg_atomic_read_u64(op->u.gen);
+	CxSharedCache *cache = cx_registry_unpack(op->u.packed_cache);
 
-	cx_policy_clear(op->cache, gen);
-	pg_atomic_write_u32(&cx_registry_get(op->cache)->reclaim, 1);
+	/* it was dropped meanwhile */
+	if (cache == NULL)
+		return;
+	cx_policy_clear(op->cache, pg_atomic_read_u64(&cache->gen));
+	pg_atomic_write_u32(&cache->reclaim, 1);
 	cx_wake_before(0);
 	/* the generation has moved before: see cx_warmth */
-	if (pg_atomic_exchange_u32(&cx_registry_get(op->cache)->warmers, 0) != 0)
+	if (pg_atomic_exchange_u32(&cache->warmers, 0) != 0)
 		cx_visits_due_now(MyDatabaseId);
 }
 

@@ -27,12 +27,10 @@ cx_current_admits(const CxAsk *ask, int ntags, const uint64 *tag_id,
 {
 	const CxIdent *ident = &ask->ident;
 	const CxCache *cache = ask->cache;
-	CxDep		dep = {cx_key_of_cache(cache->dep_seed), CX_DEP_CACHE,
-	&cache->shmem->gen};
+	CxDep		dep = {cx_key_of_cache(cache->dep_seed), CX_DEP_CACHE};
 
 	if (!cx_deps_admits(&ask->view, dep))
 		return false;
-	dep.gen = NULL;
 	dep.kind = CX_DEP_KEY;
 	dep.id = ident->key_id;
 	if (!cx_deps_admits(&ask->view, dep))

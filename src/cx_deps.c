@@ -113,6 +113,19 @@ count_prepared_locked(uint64 id, int32 n)
 
 /* ---- prepared transactions that are over ---- */
 
+/*
+ * latest for prepared transactions that are over by now: later than that of
+ * anybody who has completed before them and is still to publish what he has
+ * put, see cx_deps_overtaken.
+ */
+static uint64
+latest_of_settled(void)
+{
+	uint64		latest = cx_view_latest();
+
+	return latest + (pg_atomic_read_u32(&deps->in_doubt) > 0 ? 1 : 0);
+}
+
 /* The last one that was asked about. */
 typedef struct Asked
 {
@@ -152,13 +165,14 @@ settle_over(CxLine *line, uint64 id, const CxView *view, Asked *asked)
 		if (is_over(asked, xids[i]))
 			xids[nover++] = xids[i];
 	}
-	if (nover == 0 && (view == NULL || line->over_prepared == 0))
+	if (nover == 0 && (view == NULL || line->over_prepared == 0 ||
+					   view->xmin <= line->over_prepared))
 		return;
-	latest = cx_view_latest();
+	latest = latest_of_settled();
 	LWLockAcquire(lock_of(id), LW_EXCLUSIVE);
 	settled = cx_lines_settle_over(line, id, xids, nover, latest);
 	if (view)
-		settled += cx_lines_settle_overflow(line, view, id);
+		settled += cx_lines_settle_overflow(line, view, id, latest);
 	count_prepared_locked(id, -(int32) settled);
 	LWLockRelease(lock_of(id));
 }
@@ -259,10 +273,11 @@ cx_deps_settled(const CxView *view)
 static void
 settle_prepared(const CxView *view, CxDep dep, uint64 late)
 {
+	uint64		latest = latest_of_settled();
 	uint32		settled;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late);
+	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late, latest);
 	count_prepared_locked(dep.id, -(int32) settled);
 	LWLockRelease(lock_of(dep.id));
 }

@@ -215,13 +215,16 @@ cachex_purge(PG_FUNCTION_ARGS)
 	CxUsage		before = {0};
 	CxUsage		after = {0};
 	uint64		entries = 0;
-	CxCache    *cache = NULL;
+	int			number = -1;
 
 	CX_REQUIRE_PRELOAD();
 	if (!PG_ARGISNULL(0))
 	{
-		cache = cx_args_cache(fcinfo, 0);
+		CxCache    *cache = cx_args_cache(fcinfo, 0);
+
 		cx_owner_require(cache);
+		if (cx_catalog_usable(cache))
+			number = cache->number;
 	}
 	else if (!cx_compat_owns_database(MyDatabaseId, GetUserId()))
 		ereport(ERROR,
@@ -229,17 +232,17 @@ cachex_purge(PG_FUNCTION_ARGS)
 				 errmsg("must be owner of database \"%s\"",
 						get_database_name(MyDatabaseId)),
 				 errhint("The owner of a cache can purge that.")));
-	if (cache && cx_catalog_usable(cache))
-		cx_policy_usage(cache->number, &before);
+	if (number >= 0)
+		cx_policy_usage(number, &before);
 	else
 		entries = cx_policy_entries();
 	while (cx_reclaim_sweep(GetCurrentTimestamp()))
 		CHECK_FOR_INTERRUPTS();
 	if (cx_catalog_any_in_table())
 		cx_tier_clean_at_commit();
-	if (cache && cx_catalog_usable(cache))
+	if (number >= 0)
 	{
-		cx_policy_usage(cache->number, &after);
+		cx_policy_usage(number, &after);
 		PG_RETURN_INT64(Max((int64) before.entries - (int64) after.entries, 0));
 	}
 	PG_RETURN_INT64(Max((int64) entries - (int64) cx_policy_entries(), 0));

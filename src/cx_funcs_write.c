@@ -79,7 +79,7 @@ is_there(const Change *c)
 static TransactionId
 look_now(Change *c)
 {
-	CxDep		identity = {c->ask.ident.id, CX_DEP_IDENTITY, NULL};
+	CxDep		identity = {c->ask.ident.id, CX_DEP_IDENTITY, 0};
 	TransactionId unfinished = InvalidTransactionId;
 
 	PushActiveSnapshot(GetLatestSnapshot());

@@ -122,12 +122,13 @@ cx_gens_floor(uint64 id)
 	return pg_atomic_read_u64(floor_of(id));
 }
 
-static void
-raise_to(pg_atomic_uint64 *floor, uint64 gen)
+/* Moves a generation that several may move at a time; never back. */
+void
+cx_gens_raise(pg_atomic_uint64 *gen, uint64 to)
 {
-	uint64		old = pg_atomic_read_u64(floor);
+	uint64		old = pg_atomic_read_u64(gen);
 
-	while (old < gen && !pg_atomic_compare_exchange_u64(floor, &old, gen))
+	while (old < to && !pg_atomic_compare_exchange_u64(gen, &old, to))
 		;
 }
 
@@ -141,9 +142,9 @@ cx_gens_raise_floor(uint64 id)
 {
 	uint64		gen = cx_gens_next();
 
-	raise_to(&gens->floor[0], gen);
+	cx_gens_raise(&gens->floor[0], gen);
 	if (!(id & CX_KEY_OPEN))
-		raise_to(&gens->floor[1], gen);
+		cx_gens_raise(&gens->floor[1], gen);
 }
 
 /*

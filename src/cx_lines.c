@@ -20,15 +20,17 @@
 #include "cx_bug.h"
 #include "cx_lines.h"
 #include "cx_gens.h"
+#include "cx_registry.h"
 #include "cx_rels.h"
 
 #define ASPECT_MASK	((uint32) 3)	/* in the hash of a relation's writer */
-#define KIND_MASK	((uint64) 7)	/* in what a prepared one's mark stands
-									 * for */
+#define KIND_BITS	3			/* in what a prepared one's mark stands for */
+#define KIND_MASK	(((uint64) 1 << KIND_BITS) - 1)
 #define PARTITION_MASK ((uint64) CX_GEN_PARTITIONS - 1)
 
 StaticAssertDecl((CX_GEN_PARTITIONS & (CX_GEN_PARTITIONS - 1)) == 0 &&
-				 CX_GEN_PARTITIONS > 7, "the kind takes the partition's bits");
+				 CX_GEN_PARTITIONS >= 1 << KIND_BITS,
+				 "the kind takes the partition's bits");
 
 /*
  * What a member of a line is known by: the part of the hash that neither
@@ -56,6 +58,18 @@ cx_lines_is_of(uint32 hash, CxDep dep)
 		(dep.aspects & (1 << (hash & ASPECT_MASK)));
 }
 
+/* A cache that was dropped meanwhile may have got a successor of its name. */
+static void
+bump_cache(CxDep dep)
+{
+	CxSharedCache *cache = cx_registry_unpack(dep.cache);
+
+	if (cache)
+		cx_gens_raise(&cache->gen, cx_gens_next());
+	else
+		cx_gens_raise_floor(dep.id);
+}
+
 /*
  * Moves a dependency's generation; of a relation, that of the aspect in the
  * member's hash.
@@ -73,7 +87,7 @@ cx_lines_bump(CxDep dep, uint32 hash)
 			cx_gens_bump(CX_GEN_GROUP, dep.id);
 			break;
 		case CX_DEP_CACHE:
-			pg_atomic_write_u64(dep.gen, cx_gens_next());
+			bump_cache(dep);
 			break;
 		case CX_DEP_IDENTITY:
 			break;
@@ -192,29 +206,29 @@ cx_lines_judge(const CxLine *line, const CxView *view, CxDep dep, uint64 *late)
 /* ---- prepared transactions ---- */
 
 /*
- * What a mark stands for: the generation's address, or the id without its
+ * What a mark stands for: a cache of the registry, or the id without its
  * partition, which is the line's; and the kind.  The aspect is in the hash.
  */
 static uint64
 pack_dep(CxDep dep)
 {
 	if (dep.kind == CX_DEP_CACHE)
-		return (uint64) (uintptr_t) dep.gen | dep.kind;
+		return dep.cache << KIND_BITS | dep.kind;
 	return (dep.id & ~PARTITION_MASK) | dep.kind;
 }
 
-/* The dependency of a prepared one's mark; id is any of the line. */
-static CxDep
-dep_of_mark(const CxLine *line, int i, uint64 id)
+/* Moves what a prepared one's mark stands for; id is any of the line. */
+static void
+bump_marked(const CxLine *line, int i, uint64 id)
 {
 	uint64		packed = line->latest[i];
-	CxDep		dep = {0, (CxDepKind) (packed & KIND_MASK)};
+	CxDep		dep = {id, (CxDepKind) (packed & KIND_MASK)};
 
 	if (dep.kind == CX_DEP_CACHE)
-		dep.gen = (pg_atomic_uint64 *) (uintptr_t) (packed & ~KIND_MASK);
+		dep.cache = packed >> KIND_BITS;
 	else
 		dep.id = (packed & ~PARTITION_MASK) | (id & PARTITION_MASK);
-	return dep;
+	cx_lines_bump(dep, line->hash[i]);
 }
 
 static inline bool
@@ -236,34 +250,40 @@ cx_lines_put(CxLine *line, int place, CxDep dep, uint64 xid)
 static void
 settle(CxLine *line, int i, uint64 id, uint64 latest)
 {
-	cx_lines_bump(dep_of_mark(line, i, id), line->hash[i]);
+	bump_marked(line, i, id);
 	cx_lines_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
 					  line->hash[i]);
 }
 
 /*
  * Resolves the marks without a place, when the snapshot sees all of them; id
- * is any of the line.  Returns how many are resolved, counted as one.
+ * is any of the line, latest as for cx_lines_settle_over.  Returns how many
+ * are resolved, counted as one.
  */
 uint32
-cx_lines_settle_overflow(CxLine *line, const CxView *view, uint64 id)
+cx_lines_settle_overflow(CxLine *line, const CxView *view, uint64 id,
+						 uint64 latest)
 {
 	if (line->over_prepared == 0 || view->xmin <= line->over_prepared)
 		return 0;
 	line->floor_xid = Max(line->floor_xid, line->over_prepared);
-	line->floor_latest = Max(line->floor_latest, view->xmax - 1);
-	line->over_prepared = 0;
+	line->floor_latest = Max(line->floor_latest, latest);
+	/* before the mark goes: cx_deps_in_doubt takes no lock */
 	cx_gens_raise_floor(id);
+	pg_write_barrier();
+	line->over_prepared = 0;
 	return 1;
 }
 
 /*
  * A prepared writer that the snapshot sees is over; nobody else tells us.
  * One whose change is late is over only when its locks are released: late is
- * such a one, or 0.  Returns how many marks are resolved.
+ * such a one, or 0; latest is as for cx_lines_settle_over.  Returns how many
+ * marks are resolved.
  */
 uint32
-cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
+cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late,
+					 uint64 latest)
 {
 	uint32		settled = 0;
 
@@ -275,11 +295,11 @@ cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep, uint64 late)
 			((line->xid[i] & CX_XID_LATE) == 0 || xid == late) &&
 			cx_lines_is_of(line->hash[i], dep) && cx_view_sees(view, xid))
 		{
-			settle(line, i, dep.id, view->xmax - 1);
+			settle(line, i, dep.id, latest);
 			settled++;
 		}
 	}
-	return settled + cx_lines_settle_overflow(line, view, dep.id);
+	return settled + cx_lines_settle_overflow(line, view, dep.id, latest);
 }
 
 /* The prepared writers that have a place and are in doubt, at most all. */
@@ -298,8 +318,9 @@ cx_lines_prepared(const CxLine *line, uint64 *xids)
 
 /*
  * Resolves the marks of prepared transactions, by what cx_lines_prepared has
- * found, that have released their locks and can be seen; latest is what
- * cx_view_latest() said after that, id is any of the line.  Returns how many.
+ * found, that have released their locks and can be seen; latest is at least
+ * what cx_view_latest() said after that, id is any of the line.  Returns how
+ * many.
  */
 uint32
 cx_lines_settle_over(CxLine *line, uint64 id, const uint64 *over, int nover,

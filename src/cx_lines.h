@@ -28,7 +28,8 @@ typedef struct CxDep
 {
 	uint64		id;
 	CxDepKind	kind;
-	pg_atomic_uint64 *gen;		/* CX_DEP_CACHE only */
+	uint64		cache;			/* CX_DEP_CACHE, in a mark: by
+								 * cx_registry_pack */
 	uint8		aspects;		/* CX_DEP_RELATION: which of them, just one in
 								 * a mark */
 } CxDep;
@@ -88,9 +89,9 @@ extern void cx_lines_remember(CxLine *line, int place, uint64 xid,
 extern CxVerdict cx_lines_judge(const CxLine *line, const CxView *view,
 								CxDep dep, uint64 *late);
 extern uint32 cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep,
-								   uint64 late);
+								   uint64 late, uint64 latest);
 extern uint32 cx_lines_settle_overflow(CxLine *line, const CxView *view,
-									   uint64 id);
+									   uint64 id, uint64 latest);
 extern int	cx_lines_prepared(const CxLine *line, uint64 *xids);
 extern uint32 cx_lines_settle_over(CxLine *line, uint64 id, const uint64 *over,
 								   int nover, uint64 latest);

@@ -68,7 +68,7 @@ CxLinked
 cx_link_fill(const CxIdent *ident, uint32 n, const CxView *view, CxDep fills)
 {
 	LWLock	   *lock = cx_table_lock((uint32) ident->id);
-	CxDep		mark = {ident->id, CX_DEP_IDENTITY, NULL};
+	CxDep		mark = {ident->id, CX_DEP_IDENTITY, 0};
 	Unlinked	unlinked = {0};
 	CxPlace		place;
 	CxLinked	result = CX_LINK_REFUSED;

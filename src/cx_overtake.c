@@ -73,7 +73,7 @@ cx_overtake_before(const CxOp *op, uint64 xid, int ntags,
 	for (int i = 0; i < nids; i++)
 	{
 		/* of any kind but a relation's: their hashes alone tell them apart */
-		CxDep		dep = {ids[i], CX_DEP_KEY, NULL};
+		CxDep		dep = {ids[i], CX_DEP_KEY, 0};
 
 		if (cx_deps_overtaken(dep, xid, latest))
 			return true;

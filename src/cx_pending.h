@@ -58,7 +58,7 @@ typedef struct CxOp
 			struct CxTierNew *kept; /* copy for a row, or NULL */
 			struct CxTierBase *base;	/* of an atomic change, or NULL */
 		}			write;
-		pg_atomic_uint64 *gen;	/* of a cache's dependency */
+		uint64		packed_cache;	/* by cx_registry_pack */
 		uint64		matched;	/* the key's dependency */
 		struct
 		{

@@ -34,7 +34,7 @@
 static inline CxDep
 dep_of(Oid db, const CxReads *reads, int i)
 {
-	CxDep		dep = {0, CX_DEP_RELATION, NULL, CX_ASPECTS_SHAPE};
+	CxDep		dep = {0, CX_DEP_RELATION, 0, CX_ASPECTS_SHAPE};
 	int			nrels = reads->nread + reads->nabove;
 
 	if (i < nrels)

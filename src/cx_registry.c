@@ -28,6 +28,9 @@ typedef struct Registry
 
 static Registry *registry;
 
+#define NUMBER_BITS 12			/* of a packed cache */
+#define NUMBER_MASK	(((uint64) 1 << NUMBER_BITS) - 1)
+
 /* How many caches a budget of so many bytes is divided among at most. */
 int
 cx_registry_count(Size budget)
@@ -74,6 +77,22 @@ cx_registry_get(int number)
 {
 	Assert(number >= 0 && number < registry->capacity);
 	return &registry->cache[number];
+}
+
+/* A cache as one number, whose three highest bits are free. */
+uint64
+cx_registry_pack(int number)
+{
+	return cx_registry_get(number)->uid << NUMBER_BITS | (uint64) number;
+}
+
+/* The cache again; NULL when another one has its place, or none. */
+CxSharedCache *
+cx_registry_unpack(uint64 packed)
+{
+	CxSharedCache *c = cx_registry_get((int) (packed & NUMBER_MASK));
+
+	return c->uid == packed >> NUMBER_BITS ? c : NULL;
 }
 
 static int

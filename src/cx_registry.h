@@ -58,6 +58,8 @@ extern Size cx_registry_size(int ncaches);
 extern void cx_registry_init(void *memory, int ncaches);
 extern int	cx_registry_capacity(void);
 extern CxSharedCache *cx_registry_get(int number);
+extern uint64 cx_registry_pack(int number);
+extern CxSharedCache *cx_registry_unpack(uint64 packed);
 extern int	cx_registry_register(Oid db, int64 id, const char *name,
 								 TimestampTz now, uint64 *uid);
 extern int	cx_registry_restore(Oid db, int64 id, const char *name,

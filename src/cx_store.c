@@ -75,7 +75,7 @@ bool
 cx_store_find(const CxIdent *ident, bool whole, const CxView *view,
 			  CxHit *hit)
 {
-	CxDep		identity = {ident->id, CX_DEP_IDENTITY, NULL};
+	CxDep		identity = {ident->id, CX_DEP_IDENTITY, 0};
 	LWLock	   *lock = cx_table_lock((uint32) ident->id);
 	CxPlace		place;
 	bool		found;

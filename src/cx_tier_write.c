@@ -497,15 +497,17 @@ cx_tier_clean_at_commit(void)
 void
 cx_tier_after(bool committed)
 {
-	TimestampTz now = GetCurrentTransactionStopTimestamp();
-
 	if (committed)
 		release();
 	/* else its owner has */
 	held = NULL;
 	if (committed && (recorded || clean_now))
+	{
+		TimestampTz now = GetCurrentTransactionStopTimestamp();
+
 		cx_tier_queue_clean(MyDatabaseId,
 							clean_now ? now : cx_tier_next_clean(now));
+	}
 	written = recorded = defines = clean_now = false;
 }
 

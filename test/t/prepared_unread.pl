@@ -10,8 +10,9 @@ use lib $FindBin::RealBin;
 
 use CachexTest;
 use Test::More;
+use Time::HiRes qw(usleep);
 
-my $node = start_server('unread', 'max_prepared_transactions = 10');
+my $node = start_server('unread', 'max_prepared_transactions = 10', 'cachex.memory = 256MB');
 $node->safe_psql('postgres', q{
 	CREATE TABLE read (v int);
 	CREATE TABLE unread (v int);
@@ -92,6 +93,51 @@ cmp_ok(prepared(), '>', 10000, 'full lines');
 $s->must("COMMIT PREPARED 'p$_'") foreach 1 .. 5;
 until_true($r, "cachex.fetch('exact', 'read', 'SELECT sum(v) FROM read') = '1' AND (SELECT prepared = 0 FROM cachex.memory())");
 fill();
+
+# ---- the cache is dropped meanwhile ----
+
+foreach my $prepared (1, 0)
+{
+	my $name = $prepared ? 'prepared' : 'plain';
+	my $w = session($node);
+	$s->must(q{SELECT cachex.create_cache('gone', consistency => 'ttl'); SELECT cachex.put('gone', 'k', '1')});
+	$w->must("BEGIN; SELECT cachex.clear('gone')" . ($prepared ? q{; PREPARE TRANSACTION 'p'} : ''));
+	$s->must(q{SELECT cachex.drop_cache('gone')});
+	# its number is free when the sweeper has seen to it, and goes to another one
+	until_true($s, q{NOT EXISTS (SELECT FROM cachex.stats WHERE cache = 'gone')});
+	$s->must(q{SELECT cachex.purge()});
+	$s->must(qq{SELECT cachex.create_cache('next $name', consistency => 'ttl'); SELECT cachex.put('next $name', 'k', '2');
+		SELECT cachex.create_cache('gone', consistency => 'ttl'); SELECT cachex.put('gone', 'k', '2')});
+	$w->must($prepared ? q{COMMIT PREPARED 'p'} : 'COMMIT');
+	until_true($r, '(SELECT count(cachex.get(\'default\', i::text)) FROM generate_series(1, 1000) AS i) = 0 AND (SELECT prepared = 0 FROM cachex.memory())');
+	is($s->must(q{SELECT cachex.get('gone', 'k')}), '', "$name: a clear counts for the cache that has the name now");
+	$w->close;
+	$s->must(q{SELECT cachex.drop_cache('gone')});
+}
+
+# ---- beside a transaction that publishes many puts ----
+
+{
+	my $w = session($node);
+	my $p = session($node);
+	$s->must(q{CREATE TABLE w (i int)});
+	# its xid is smaller
+	$p->must(q{BEGIN; SELECT cachex.invalidate('ttl', 'last' || i) FROM generate_series(1, 20) AS i; PREPARE TRANSACTION 'p'});
+	$w->must(q{BEGIN; INSERT INTO w VALUES (1)});
+	$w->must(q{SELECT count(cachex.put('ttl', 'k' || i, '1')) FROM generate_series(1, 150000) AS i});
+	$w->must(q{SELECT cachex.put('ttl', 'last' || i, '1') FROM generate_series(1, 20) AS i});
+	# they are looked for again after a second
+	usleep(1_100_000);
+	$w->send('COMMIT');
+	1 while $r->must('SELECT count(*) FROM w') == 0;
+	$p->must(q{COMMIT PREPARED 'p'});
+	$r->must(q{SELECT count(cachex.get('ttl', 'other')) FROM generate_series(1, 1000)});
+	$w->receive;
+	until_true($r, q{(SELECT count(cachex.get('ttl', 'other')) FROM generate_series(1, 1000)) = 0 AND (SELECT prepared = 0 FROM cachex.memory())});
+	is($r->must(q{SELECT count(cachex.get('ttl', 'last' || i)) FROM generate_series(1, 20) AS i}), '0',
+		'who completes later has invalidated what others put');
+	$_->close foreach $w, $p;
+}
 
 $_->close foreach $s, $r;
 is_idle_and_consistent($node, 'at the end');
