@@ -16,7 +16,7 @@ use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
 our @EXPORT = qw(until_true until_up new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
@@ -183,7 +183,8 @@ sub memory_used
 sub until_true
 {
 	my ($session, $what) = @_;
-	for (1 .. 5000)
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+	while (time < $end)
 	{
 		return if $session->must("SELECT $what") eq 't';
 		usleep(2000);
@@ -282,10 +283,11 @@ sub new
 {
 	my ($class, $connstr) = @_;
 	my $s = bless { in => '', out => '', err => '', n => 0 }, $class;
+	# of each wait: a session may be much older
+	$s->{timer} = IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default);
 	$s->{harness} = IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $connstr, '-f', '-' ],
-		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		'<', \$s->{in}, '>', \$s->{out}, '2>', \$s->{err}, $s->{timer});
 	return $s;
 }
 
@@ -294,6 +296,7 @@ sub send
 {
 	my ($s, $sql) = @_;
 	my $n = ++$s->{n};
+	$s->{timer}->start;
 	$s->{in} .= "$sql\n;\n\\echo end-$n\n\\warn end-$n\n";
 	$s->{harness}->pump_nb;
 	return;
@@ -304,6 +307,7 @@ sub receive
 {
 	my $s = shift;
 	my $end = "end-$s->{n}\n";
+	$s->{timer}->start;
 	while ($s->{harness}->pumpable
 		&& !(index($s->{out}, $end) >= 0 && index($s->{err}, $end) >= 0))
 	{
@@ -343,6 +347,7 @@ sub error
 sub is_waiting
 {
 	my $s = shift;
+	$s->{timer}->start;
 	$s->{harness}->pump_nb;
 	return index($s->{out}, "end-$s->{n}\n") < 0;
 }
@@ -355,6 +360,7 @@ sub pid
 sub close
 {
 	my $s = shift;
+	$s->{timer}->start;
 	$s->{in} .= "\\q\n";
 	eval { $s->{harness}->finish };
 	return;
