@@ -30,10 +30,12 @@ CREATE TABLE dv_sound AS SELECT CASE WHEN key LIKE 'SELECT%' THEN 'rows' ELSE ke
 SELECT kind, (stored).type::regtype FROM dv_sound ORDER BY kind COLLATE "C";
 
 -- Puts rows in the place of what is stored, has memory lose what it has, and
--- asks for all kinds.
+-- asks for all kinds. The lock is for a worker that copies what was loaded last:
+-- it is through before, or finds that memory has lost it.
 CREATE TABLE dv_seen (damage text, kind text, damaged boolean, cached text, fetched text);
 CREATE PROCEDURE dv_try(damage text, damaged cachex.stored_entry[]) LANGUAGE plpgsql AS $$
 BEGIN
+	LOCK TABLE cachex.stored_entry IN SHARE ROW EXCLUSIVE MODE;
 	DELETE FROM cachex.stored_entry WHERE cache = (damaged[1]).cache;
 	INSERT INTO cachex.stored_entry SELECT * FROM unnest(damaged);
 	PERFORM cachex.alter_cache('dv', '{"max_entries": 0}');
