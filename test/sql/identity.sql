@@ -36,6 +36,7 @@ SELECT cachex.put('ident', 'k', '1', scope => repeat('s', 255)),
 -- An entry belongs to the role that is effective when it is stored: another
 -- one does not see it, cannot change it, and has one of its own.
 SELECT cachex.clear('ident');
+SELECT cx_wait($$entries = 0 FROM cachex.stats WHERE cache = 'ident'$$);
 SET ROLE regress_cachex_a;
 SELECT cachex.fetch('ident', 'who', 'SELECT current_user');
 SELECT cachex.put('ident', 'k', '"a"', tags => '{t}');

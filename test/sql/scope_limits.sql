@@ -138,6 +138,7 @@ SELECT count(*) FROM cachex.entries('four') WHERE status <> 'dead';
 
 -- A lower limit holds from the commit on, a higher one as well; none is none.
 SELECT cachex.clear('hundred');
+SELECT cx_wait($$entries = 0 FROM cachex.stats WHERE cache = 'hundred'$$);
 SELECT count(*) FROM generate_series(1, 150) AS k, generate_series(1, 30) AS u
 WHERE cachex.put('hundred', 'k' || 1000 + k, to_jsonb(k), scope => 'u' || u);
 BEGIN;
@@ -179,6 +180,8 @@ DELETE FROM cachex.cache_definition WHERE name = 'default';
 -- Scopes come and go by the thousands: what that took comes back.
 SELECT cachex.clear();
 SELECT cx_wait($$(SELECT sum(entries) FROM cachex.stats) = 0$$);
+-- what found their scopes as well
+SELECT cachex.purge() >= 0;
 SELECT used FROM cachex.memory() \gset
 CREATE PROCEDURE many(first int, last int) LANGUAGE sql AS $$
 	SELECT count(*) FROM generate_series(first, last) AS u

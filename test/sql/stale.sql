@@ -165,7 +165,8 @@ BEGIN
 	END LOOP;
 	RETURN NULL;
 END $$;
-SELECT cachex.alter_cache('st', '{"stale_for": "300 ms"}');
+-- (long enough for the next statement to find it)
+SELECT cachex.alter_cache('st', '{"stale_for": "2 s"}');
 SELECT cachex.fetch('st', 'ends', 'SELECT n FROM src', ttl => '1 us');
 SELECT watch_it_end('st', 'ends');
 -- invalidated, of a life that is long
