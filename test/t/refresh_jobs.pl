@@ -155,8 +155,8 @@ is(job($id, q{attempts || ' ' || last_error || ' ' ||
 	(finished - created > '50 ms')::text}),
 	'2 division by zero true', 'attempts are counted, with a pause between');
 $id = ask('SELECT 1 / n AS value FROM number', 'max_attempts => 50');
-wait_for_job($id, "status = 'pending' AND attempts >= 2
-	AND next_attempt - finished > '150 ms'");
+wait_for_job($id, "status = 'pending' AND attempts >= 3
+	AND next_attempt - finished > '600 ms'");
 is(job($id, 'last_error'), 'division by zero', 'the pauses grow');
 is(ask('SELECT 1 / n AS value FROM number'), $id,
 	'a job that waits is asked for but once');
@@ -224,7 +224,7 @@ is(job($id, 'status'), 'done', 'they run one after the other');
 # what is invalidated while it is computed is computed again
 $gate->must('SELECT pg_advisory_lock(1)');
 $id = ask($gated);
-wait_for_job($id, "status = 'running'");
+until_true($gate, "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)");
 $s->must("SELECT cachex.invalidate('c', 'k')");
 $gate->must('SELECT pg_advisory_unlock(1)');
 wait_for_job($id, "status = 'done'");
@@ -243,15 +243,24 @@ isnt($pid, $s->pid, 'a worker has done it');
 is(loads() - $before, 1, 'once');
 is(fetch('SELECT pg_backend_pid() AS value'), $pid, 'and fetch finds it');
 is(loads() - $before, 1, 'without a load');
-$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
-is($s->must("SELECT cachex.get('c', 'k')"), $pid,
-	'the next one finds the worker there');
-$s->must("SET app.tenant = '1'");
-$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
-is($s->must("SELECT cachex.get('c', 'k')"), $pid, 'with a setting of an application');
-$s->must("SET app.tenant = '2'");
-$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
-is($s->must("SELECT cachex.get('c', 'k')"), $pid, 'and another value of it');
+# a worker is there for a second after the last one, which may be over
+my @same;
+for (1 .. 10)
+{
+	@same = ();
+	foreach my $tenant (undef, undef, 1, 2)
+	{
+		$s->must("SET app.tenant = '$tenant'") if $tenant;
+		$s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
+		push @same, $s->must("SELECT cachex.get('c', 'k')");
+	}
+	last if (grep { $_ eq $same[0] } @same) == 4;
+	$s->close;
+	$s = session($node);
+}
+is($same[1], $same[0], 'the next one finds the worker there');
+is($same[2], $same[0], 'with a setting of an application');
+is($same[3], $same[0], 'and another value of it');
 $s->close;
 $s = session($node);
 $s->must(sprintf($wait, q{SELECT current_setting('app.tenant', true) IS NULL AS value}));
@@ -260,10 +269,16 @@ is($s->must("SELECT cachex.get('c', 'k')"), 'true',
 $s->query(sprintf($wait, 'SELECT 1 / 0 AS value'));
 like($s->error, qr/ERROR: +could not refresh key "k" of cache "c": division by zero/,
 	'an error is passed on');
+$gate->must('SELECT pg_advisory_lock(1)');
 $s->query("SET statement_timeout = '200ms'");
-$s->query(sprintf($wait, 'SELECT pg_sleep(1)::text || 1 AS value'));
+$s->query(sprintf($wait, $gated));
 like($s->error, qr/statement timeout/, 'the wait can be cut short');
 $s->query('RESET statement_timeout');
+# which is not the end of the load
+until_true($gate, "EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)");
+$gate->must('SELECT pg_advisory_unlock(1)');
+until_true($gate, q{NOT EXISTS (SELECT FROM pg_stat_activity
+	WHERE backend_type = 'cachex worker' AND state = 'active')});
 $s->must('BEGIN');
 $s->must(sprintf($wait, 'SELECT pg_backend_pid() AS value'));
 is($s->must("SELECT cachex.get('c', 'k')"), $s->pid,
@@ -271,8 +286,6 @@ is($s->must("SELECT cachex.get('c', 'k')"), $s->pid,
 $s->must('COMMIT');
 
 # three that wait for one load, while the worker has a job
-until_true($gate, q{NOT EXISTS (SELECT FROM pg_stat_activity
-	WHERE backend_type = 'cachex worker' AND wait_event = 'PgSleep')});
 $gate->must('SELECT pg_advisory_lock(1)');
 $before = loads();
 $id = ask($gated);
