@@ -124,6 +124,7 @@ until_true($s, "runs = $runs + 4 AND warmed FROM cachex.warmers WHERE name = 'ne
 is($s->must('SELECT ' . status('1')), 'hit', 'a clear while it runs');
 
 # Prepared: nothing runs by itself, but a visit finds it.
+until_true($s, $idle);
 $s->must("BEGIN; SELECT cachex.clear('c'); PREPARE TRANSACTION 'p'");
 $s->must("COMMIT PREPARED 'p'");
 until_true($s, status('1') . " = 'loading'");

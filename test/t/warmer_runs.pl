@@ -133,8 +133,11 @@ $node->reload;
 # a worker reads the settings when it starts
 sql("SELECT cachex.warm('c', '{slow}')");
 wait_for_warmer('slow', 'running', 'a run can be seen');
-my $victim = sql("SELECT pid FROM pg_stat_activity
-	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'");
+# the query is shown a moment later
+my $sleeping = "FROM pg_stat_activity
+	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'";
+wait_for("SELECT count(*) = 1 $sleeping", 'its worker can be seen');
+my $victim = sql("SELECT pid $sleeping");
 sql("SELECT cachex.warm('c', '{columns}')");
 is(sql("SELECT pg_terminate_backend($victim)"), 't', 'its worker is killed');
 wait_for_warmer('slow', "NOT running AND failures = 2
@@ -159,8 +162,8 @@ wait_for_warmer('columns', 'runs = 5', 'and does its work');
 
 sql("SELECT cachex.warm('c', '{slow}')");
 wait_for_warmer('slow', 'running', 'a run is under way');
-$victim = sql("SELECT pid FROM pg_stat_activity
-	WHERE backend_type = 'cachex worker' AND query LIKE '%pg_sleep%'");
+wait_for("SELECT count(*) = 1 $sleeping", 'its worker can be seen');
+$victim = sql("SELECT pid $sleeping");
 kill 'KILL', $victim;
 ok(until_up($node, q{SELECT count(*) = 1 FROM cachex.warmers WHERE name = 'columns' AND runs = 6 AND warmed}),
 	'warmers run after the worker was killed');
