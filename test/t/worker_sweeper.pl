@@ -53,7 +53,7 @@ my $entries = "SELECT entries FROM cachex.stats WHERE cache = 'c'";
 sql("SELECT cachex.create_cache('c', consistency => 'ttl')");
 fill('c', 500, '1 hour');
 fill('c', 300, '1 s');
-is(sql($entries), '800', 'entries are there');
+is(sql("SELECT entries + expired FROM cachex.stats WHERE cache = 'c'"), '800', 'entries are there');
 wait_for("SELECT entries = 500 FROM cachex.stats WHERE cache = 'c'",
 	'what has expired is freed, though nobody asks for it');
 is(sql("SELECT expired FROM cachex.stats WHERE cache = 'c'"),
@@ -91,10 +91,17 @@ SKIP:
 
 	fill('c', 20000, '3 hours');
 	cmp_ok(sql($entries), '>', 10000, 'many entries');
-	my $before = wake_ups($pid);
-	usleep(2_000_000);
-	# one for a coarse list of the wheel, that may just have been due
-	cmp_ok(wake_ups($pid) - $before, '<=', 1, 'it does not wake up for them');
+	my $woken;
+	# again, if it had just been woken for what comes due
+	for (1 .. 3)
+	{
+		my $before = wake_ups($pid);
+		usleep(2_000_000);
+		$woken = wake_ups($pid) - $before;
+		# one for a coarse list of the wheel, that may just have been due
+		last if $woken <= 1;
+	}
+	cmp_ok($woken, '<=', 1, 'it does not wake up for them');
 
 	my $swept = "SELECT last_sweep FROM cachex.stats WHERE cache = 'c'";
 	my $last = sql($swept);
