@@ -40,7 +40,7 @@ $node->safe_psql('postgres', q{SELECT cachex.put('t', 'first', '1')});
 wait_for(stored('first'), 'the cache stores');
 $node->safe_psql('postgres', qq{
 	SELECT cachex.put('t', 'put', '{"a": [1, 2]}', tags => '{x}', metadata => '{"by": 7}');
-	SELECT cachex.put('t', 'null', NULL);
+	SELECT cachex.put('t', 'null', NULL, ttl => '1 day');
 	SELECT cachex.put('t', 'x', '1', tags => '{x}');
 	SELECT cachex.fetch('t', 'sum', $load);
 	BEGIN READ ONLY; SELECT cachex.fetch('t', 'ro', $load); COMMIT});
