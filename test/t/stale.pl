@@ -1,5 +1,5 @@
 # Many clients and one key that expires again and again, with a loader that
-# takes a second: one of them loads, the others go on. And how old is what they
+# takes three seconds: one of them loads, the others go on. And how old is what they
 # get while a table changes all the time?
 use strict;
 use warnings FATAL => 'all';
@@ -26,7 +26,7 @@ sub counters
 
 one($node, q{SELECT cachex.create_cache('hot', ttl => '1 s', stale_for => '1 hour',
 		consistency => 'ttl')});
-my $fetch = q{SELECT cachex.fetch('hot', 'k', 'SELECT clock_timestamp() FROM pg_sleep(1)');};
+my $fetch = q{SELECT cachex.fetch('hot', 'k', 'SELECT clock_timestamp() FROM pg_sleep(3)');};
 one($node, $fetch);
 my @names = qw(hits stale_hits misses loads refreshes fills loads_deduped);
 my $before = counters('hot', @names);
@@ -37,9 +37,9 @@ is($run->{status}, 0, '20 clients fetch a key that expires');
 my $after = counters('hot', @names);
 my %n = map { $_ => $after->{$_} - $before->{$_} } @names;
 
-# a refresh takes a second and the next one is due a second later; a client
+# a refresh takes three seconds and the next one is due a second later; a client
 # who began in time may end after it
-my $most = int($seconds / 2) + 2;
+my $most = int($seconds / 4) + 2;
 cmp_ok($n{refreshes}, '>=', 2, 'it is refreshed');
 cmp_ok($n{refreshes}, '<=', $most, "$n{refreshes} times, once for each expiry");
 is($n{loads}, $n{refreshes}, 'nobody else loads');
@@ -53,11 +53,11 @@ foreach my $line (map { split /\n/, slurp_file($_) } glob "$log*")
 {
 	my ($us, $lag) = (split / /, $line)[ 2, 6 ];
 	$us -= $lag;
-	if ($us >= 900_000) { $slow++; next; }
+	if ($us >= 2_700_000) { $slow++; next; }
 	$longest = $us if $us > $longest;
 }
 cmp_ok($slow, '<=', $n{refreshes}, "$slow calls took the time of the loader, one a refresh");
-cmp_ok($longest, '<', 500_000, 'all others were answered at once, the slowest after '
+cmp_ok($longest, '<', 1_500_000, 'all others were answered at once, the slowest after '
 	  . int($longest / 1000) . ' ms');
 
 # ---- a table that changes ----
@@ -69,20 +69,18 @@ one($node, $_) foreach
   'CREATE TABLE ended (n bigint PRIMARY KEY, at timestamptz)',
   q{SELECT cachex.create_cache('exact', stale_for => '200 ms')};
 my $tick = q{
-BEGIN;
-INSERT INTO ended SELECT n, clock_timestamp() FROM clock;
 UPDATE clock SET n = n + 1;
-COMMIT;
+INSERT INTO ended SELECT n - 1, clock_timestamp() FROM clock;
 \sleep 20 ms
 };
 my $load = q{
 SELECT cachex.fetch('exact', 'k', 'SELECT n FROM clock', mode => 'refresh');
 \sleep 1000 ms
 };
-# the age is as of the statement's beginning: the look-up was later; half a
-# second is for a writer who is held up before his commit
+# the age is as of the statement's beginning and of a moment after the commit:
+# the look-up was later, and the commit earlier
 my $read = q{
-SELECT count(*) AS stale, coalesce(max(statement_timestamp() - at) > '700 ms', false)::int AS bad
+SELECT count(*) AS stale, coalesce(max(statement_timestamp() - at) > '200 ms', false)::int AS bad
 FROM ended WHERE n = (SELECT cachex.get('exact', 'k')::bigint) \gset
 \if :bad
 SELECT 1 / 0;
