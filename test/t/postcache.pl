@@ -23,6 +23,8 @@ sub sql_file
 }
 sql_file('schema', "users $users", 'posts 40');
 sql_file($_) foreach ('postcache', 'check');
+# no entry is to end by its time but where that is looked at
+$node->safe_psql('postgres', q{SELECT cachex.alter_cache('posts', '{"negative_ttl": "1 hour"}')});
 
 # ---- sessions of the pool ----
 
