@@ -120,6 +120,8 @@ sub measure
 	note("$name: $1 transactions of the others in a second") if $run->{err} =~ /([\d.]+) tps[^\n]*\n\z/;
 	$node->poll_query_until('postgres', q{SELECT count(*) = 0 FROM pg_stat_activity
 		WHERE application_name = 'pgbench'}) or die 'pgbench is still there';
+	# of one that was killed before its COMMIT PREPARED
+	$node->safe_psql('postgres', q{SELECT format('ROLLBACK PREPARED %L', gid) FROM pg_prepared_xacts \gexec});
 	return;
 }
 
