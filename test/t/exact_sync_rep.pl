@@ -56,15 +56,37 @@ sub hits
 		$before + 3, "$name: by hits");
 }
 
+# Until a commit waits for the standby: it does so not by the setting, but by
+# what the checkpointer has made of it.
+sub until_commits_wait
+{
+	my $s = session($node);
+	my $pid = $s->pid;
+	for (1 .. 1000)
+	{
+		$s->send(q{SELECT pg_logical_emit_message(true, 'commit', '')});
+		while ($s->is_waiting)
+		{
+			next if $watch->must("SELECT wait_event FROM pg_stat_activity WHERE pid = $pid") ne 'SyncRep';
+			$watch->must("SELECT pg_cancel_backend($pid)");
+			$s->receive;
+			$s->close;
+			return;
+		}
+		$s->receive;
+	}
+	die 'no commit waits';
+}
+
 sub standby
 {
 	my $name = shift;
 	$node->safe_psql('postgres',
 		"SET synchronous_commit = local; ALTER SYSTEM SET synchronous_standby_names = '$name'");
 	$node->reload;
-	# the checkpointer passes it on
 	my $isset = $name eq '' ? '=' : '<>';
 	until_true($watch, "current_setting('synchronous_standby_names') $isset ''");
+	until_commits_wait() if $name ne '';
 	return;
 }
 
@@ -272,6 +294,7 @@ foreach my $mode ('immediate', 'fast')
 	($reader, $second, $old, $watch) = map { session($node) } 1 .. 4;
 	$_->must(q{SET lock_timeout = '50ms'}) foreach $reader, $second, $old;
 	hits($sum, ++$v, "$mode: after the start");
+	until_commits_wait();
 }
 standby('');
 
