@@ -127,6 +127,9 @@ $node->safe_psql('postgres',
 	"CREATE SUBSCRIPTION two CONNECTION '$connstr' PUBLICATION two WITH (two_phase = true)");
 $node->wait_for_subscription_sync($publisher, 'main');
 $node->wait_for_subscription_sync($publisher, 'two');
+# only then transactions arrive when they are prepared
+$node->poll_query_until('postgres', q{SELECT subtwophasestate = 'e' FROM pg_subscription WHERE subname = 'two'})
+  or die 'two_phase is not in effect';
 says('copied', 3, 'the initial copy is seen');
 says('after', 0, 'nothing was copied');
 is(hits_of_two($_), 0, "$_: no longer watched since there is a subscription")
