@@ -129,6 +129,10 @@ SKIP:
 	$node->safe_psql('postgres', q{DROP DATABASE sameoid});
 }
 $node->safe_psql('postgres', 'DROP DATABASE renamed');
+# what is compared below are the bytes of those that are left
+my $left = 0;
+$left += one($node, 'SELECT count(*) FROM cachex.entries()', $_) foreach 'postgres', 'one', 'two';
+wait_for_memory($node, "entries = $left", 'nothing is left of dropped databases');
 
 # ---- DROP EXTENSION ----
 
