@@ -86,7 +86,8 @@ cmp_ok($samples, '>', 1000 * $seconds, "in $samples samples");
 # since an entry that is replaced at the commit has evicted one before.
 one($node, q{SELECT count(cachex.put(c, 'n' || i, to_jsonb(repeat('x', 1000))))
 	FROM unnest(ARRAY['few', 'small', 'both', 'one', 'none']) c,
-		generate_series(1, 300) i});
+		generate_series(1, 300) i;
+	SELECT count(cachex.put('scoped', 'n' || i, '1', scope => 's1')) FROM generate_series(1, 50) i});
 is(one($node, q{SELECT cache, entries FROM cachex.stats
 		WHERE cache IN ('few', 'one', 'none') ORDER BY cache}),
 	"few|100\nnone|0\none|1", 'the limits of entries are used in full');
