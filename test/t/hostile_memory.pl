@@ -18,31 +18,37 @@ my $seconds = run_seconds(20);
 my $rounds = 3;
 my $nkeys = 5000;				# in each of two caches
 
+# Nanoseconds that a process was ready to run and had no processor: on a machine
+# with other things to do, most of what the slowest hits take.
+my $queued = -r '/proc/self/schedstat' ? q{split_part(pg_read_file('/proc/self/schedstat'), ' ', 2)::bigint} : 0;
+
 my $node = start_server('memory', 'cachex.memory = 64MB', 'max_connections = 30',
 	'synchronous_commit = off', 'max_prepared_transactions = 4');
 $node->safe_psql('postgres', qq{
-	CREATE ROLE victim LOGIN;
+	CREATE ROLE victim LOGIN IN ROLE pg_read_server_files;
 	CREATE ROLE hostile LOGIN;
+	GRANT EXECUTE ON FUNCTION pg_read_file(text) TO victim;
 	GRANT CREATE ON DATABASE postgres TO victim;
 	GRANT CREATE ON SCHEMA public TO victim;
 	SET SESSION AUTHORIZATION victim;
 	-- Hits of random keys for some seconds, as the time of one in nanoseconds,
-	-- measured over ten: with more of them the process is too often descheduled
-	-- in between.
+	-- measured over ten, without what the process was waiting for a processor.
 	CREATE FUNCTION hits(seconds float) RETURNS SETOF float LANGUAGE plpgsql AS \$\$
 	DECLARE
 		ends timestamptz := clock_timestamp() + seconds * interval '1 s';
 		start timestamptz;
+		queued bigint;
 		first int;
 	BEGIN
 		LOOP
 			first := random() * ($nkeys - 10);
+			queued := $queued;
 			start := clock_timestamp();
 			EXIT WHEN start > ends;
 			PERFORM cachex.get('own_a', 'k' || first + i) FROM generate_series(1, 5) i;
 			PERFORM cachex.fetch('own_b', 'k' || first + i, 'SELECT v FROM t WHERE id = \$1::int',
 				ARRAY[(first + i)::text]) FROM generate_series(1, 5) i;
-			RETURN NEXT extract(epoch FROM clock_timestamp() - start) * 1e9 / 10;
+			RETURN NEXT greatest(extract(epoch FROM clock_timestamp() - start) * 1e9 - ($queued - queued), 0) / 10;
 		END LOOP;
 	END \$\$;
 	CREATE TABLE t (id int PRIMARY KEY, v text);
@@ -63,14 +69,19 @@ is(one($node, q{SELECT sum(max_memory) < (SELECT available / 2 FROM cachex.memor
 
 # ---- loads, of two sessions each ----
 
-my @harmless = ([ 1, "\\set aid random(1, 10000)\nSELECT balance FROM accounts WHERE aid = :aid;\n" ]);
-
 my $pick = q{
 \set n random(1, 100000000)
 \set size int(least(1000000, 10 + exp(random(0, 11512) / 1000.0) * random(1, 10)))
 \set c random(1, 2)
 };
 my $cache = q{(ARRAY['default', 'queries'])[:c]};
+# with as much memory that is written to, so that processors forget as much
+my @harmless = (
+	[ 20, "\\set aid random(1, 10000)\nSELECT balance FROM accounts WHERE aid = :aid;\n" ],
+	[ 20, $pick . "SELECT length(to_jsonb(repeat('x', :size))::text);\n" ],
+	[ 10, "SELECT length((SELECT jsonb_object_agg(i, repeat('y', 1000)) FROM generate_series(1, 1000) i)::text);\n" ],
+	[ 2, "SELECT length(repeat('z', 1000000));\n" ],
+);
 my @hostile = (
 	# what is worth most
 	[ 20, $pick . "SELECT cachex.put($cache, 'k' || :n, to_jsonb(repeat('x', :size)), ttl => '100 years',"
@@ -93,10 +104,9 @@ my @hostile = (
 		  . "PREPARE TRANSACTION 'p:client_id';\nCOMMIT PREPARED 'p:client_id';\n" ],
 );
 
-# Percentiles of each round: median, 99, 99.9.
+# Percentiles of each round: median, 99, 99.9; and hit_us_p99.
 my @shares = (0.5, 0.99, 0.999);
 my %times = (harmless => [], hostile => []);
-my %longest = (harmless => 0, hostile => 0);	# hit_us_p99
 my $reader = CachexTest::Session->new($node->connstr('postgres') . ' user=victim');
 my $idle = CachexTest::Session->new($node->connstr('postgres') . ' user=hostile');
 
@@ -113,7 +123,7 @@ sub measure
 	my ($lost, $p99) = split(/ /, one($node, q{SELECT sum(evicted + misses + refused_doubt + invalidated + expired),
 			' ', max(hit_us_p99) FROM cachex.stats WHERE cache LIKE 'own%'}) =~ s/\|//gr);
 	is($lost, 0, "$name: nothing of the application was evicted, nothing missed");
-	$longest{$name} = $p99 if $p99 > $longest{$name};
+	push @{ $times{$name}[-1] }, $p99;
 	ok(pgbench_running($run), "$name: the others are busy");
 	$run->{harness}->kill_kill;
 	unlike($run->{err}, qr/ERROR|FATAL|aborted/, "$name: without errors");
@@ -157,7 +167,7 @@ is(one($node, q{SELECT bool_and(evicted > 100 AND bytes_peak > 0.9 * bytes_limit
 foreach my $name (sort keys %times)
 {
 	note(sprintf('%s: a hit in ns: median %.0f, p99 %.0f, p99.9 %.0f; hit_us_p99 %s', $name,
-			(map { percentile($_, @{ $times{$name} }) } 0 .. $#shares), $longest{$name}));
+			map { percentile($_, @{ $times{$name} }) } 0 .. @shares));
 }
 foreach my $n (0, 1)
 {
@@ -165,7 +175,8 @@ foreach my $n (0, 1)
 	cmp_ok($after, '<', 3 * $before,
 		sprintf('percentile %g of a hit grows from %.0f to %.0f ns', 100 * $shares[$n], $before, $after));
 }
-cmp_ok($longest{hostile}, '<', 3 * $longest{harmless} + 1, 'so does hit_us_p99');
+my ($before, $after) = map { percentile(scalar @shares, @{ $times{$_} }) } qw(harmless hostile);
+cmp_ok($after, '<', 3 * $before + 1, 'so does hit_us_p99');
 
 $_->close foreach $reader, $idle;
 is_idle_and_consistent($node, 'at the end');
