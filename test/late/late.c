@@ -7,12 +7,15 @@
  * before cachex in shared_preload_libraries, its own runs when that of cachex
  * has run already.
  *
- * late_pause(seconds) makes the transaction rest after its commit, when others
- * can see it and have no invalidation messages from it.
+ * late_pause(file) makes the transaction rest after its commit, when others
+ * can see it and have no invalidation messages from it, until there is such a
+ * file, or for three minutes.
  *
  * late.secret is a setting that not everybody may see.
  */
 #include "postgres.h"
+
+#include <unistd.h>
 
 #include "access/xact.h"
 #include "executor/spi.h"
@@ -31,7 +34,7 @@ PG_FUNCTION_INFO_V1(late_pause);
 
 static char *armed = NULL;		/* in TopTransactionContext */
 static char *secret = NULL;
-static int	pause_seconds = 0;
+static char pause_until[MAXPGPATH];
 
 static void
 run(const char *sql)
@@ -48,14 +51,21 @@ run(const char *sql)
 }
 
 static void
+rest(void)
+{
+	for (int i = 0; i < 18000 && access(pause_until, F_OK) != 0; i++)
+		pg_usleep(10000L);
+}
+
+static void
 xact_cb(XactEvent event, void *arg)
 {
 	const char *sql = armed;
 
-	if (event == XACT_EVENT_COMMIT)
-		pg_usleep(pause_seconds * 1000000L);
+	if (event == XACT_EVENT_COMMIT && pause_until[0] != '\0')
+		rest();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		pause_seconds = 0;
+		pause_until[0] = '\0';
 	armed = NULL;
 	if (sql && (event == XACT_EVENT_PRE_COMMIT ||
 				event == XACT_EVENT_PRE_PREPARE))
@@ -80,10 +90,10 @@ late_arm(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* late_pause(seconds): rest that long after the commit. */
+/* late_pause(file): rest after the commit until the file is there. */
 Datum
 late_pause(PG_FUNCTION_ARGS)
 {
-	pause_seconds = PG_GETARG_INT32(0);
+	strlcpy(pause_until, text_to_cstring(PG_GETARG_TEXT_PP(0)), MAXPGPATH);
 	PG_RETURN_VOID();
 }

@@ -61,7 +61,7 @@ start_with($orders[0]->[1]);
 add_extension($node);
 $node->safe_psql('postgres', qq{
 	CREATE FUNCTION late(sql text) RETURNS void STRICT LANGUAGE c AS '$library', 'late_arm';
-	CREATE FUNCTION late_pause(int) RETURNS void STRICT LANGUAGE c AS '$library'});
+	CREATE FUNCTION late_pause(file text) RETURNS void STRICT LANGUAGE c AS '$library'});
 $node->safe_psql('postgres', q{
 	CREATE ROLE reader;
 	CREATE TABLE t (k int PRIMARY KEY, v int);
@@ -603,12 +603,14 @@ sub limits_scopes
 	my $fill = q{SELECT cachex.fetch('scopes', 'k' || %d, 'SELECT 1', scope => 's')};
 	my $count = q{SELECT count(*) FROM cachex.entries('scopes')};
 	$reader->must(sprintf($fill, 0));
-	$writer->must(q{BEGIN; SELECT cachex.alter_cache('scopes', '{"max_entries_per_scope": 2}'), late_pause(3)});
+	my $file = PostgreSQL::Test::Utils::tempdir . '/go';
+	$writer->must(qq{BEGIN; SELECT cachex.alter_cache('scopes', '{"max_entries_per_scope": 2}'), late_pause('$file')});
 	$writer->send('COMMIT');
 	poll(q{(SELECT max_entries_per_scope = 2 FROM cachex.caches WHERE name = 'scopes')});
 	$reader->must(sprintf($fill, $_)) for 1 .. 5;
 	expect($reader->must($count) <= 2 ? 'few' : 'many', 'few', 'entries');
 	ok($writer->is_waiting, 'filled before the messages');
+	append_to_file($file, '');
 	$writer->receive;
 	$reader->must(sprintf($fill, $_)) for 1 .. 5;
 	expect($reader->must($count), 2, 'entries, then');
