@@ -73,13 +73,15 @@ $purger->must('SELECT 1');
 step_to(250 * 365 * 86400);
 $purger->send(q{SELECT cachex.purge('c') IS NOT NULL});
 my $longest = 0;
+my $sent = time();
 do
 {
 	my $began = time();
 	$s->must($put);
 	$longest = time() - $began if time() - $began > $longest;
 } while ($purger->is_waiting);
-cmp_ok($longest, '<', 3, 'puts go on beside a purge, centuries later');
+my $quarter = (time() - $sent) / 4;
+cmp_ok($longest, '<', $quarter > 3 ? $quarter : 3, 'puts go on beside a purge, centuries later');
 is($purger->receive, 't', 'which ends');
 is($s->must(q{SELECT cachex.get('c', 'far'), cachex.get('c', 'a')}), '1|1', 'what is alive is there');
 $purger->close;

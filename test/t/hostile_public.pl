@@ -78,7 +78,7 @@ note("the slowest pattern takes $slowest s with 6000 keys");
 		SELECT cachex.invalidate_like('default', $patterns{'half a key, and not'}) FROM generate_series(1, 1000);
 		ROLLBACK}, 60);
 	like($said, qr/57014/, 'a pattern is cancelled');
-	cmp_ok($took, '<', 2, 'at once');
+	cmp_ok($took, '<', 5, 'at once');
 	$hostile->must('ROLLBACK');
 }
 is(as_role('hostile', q{SELECT cachex.invalidate_like('default', 'S3CR%'),
@@ -215,7 +215,8 @@ like(as_role('hostile', q{SELECT cachex.put('writable', 'x', '0')}), qr/\bf\b|ER
 
 # ---- whom it keeps waiting ----
 
-# What others do in this time, each for itself
+# What others do in this time, each for itself.  Who waited for any of it would
+# do so for ten seconds at least.
 sub nobody_waits
 {
 	my ($name, @more) = @_;
@@ -233,7 +234,7 @@ sub nobody_waits
 		diag("$sql: $said") if $said =~ /ERROR/;
 		$longest = $took if $took > $longest;
 	}
-	return cmp_ok($longest, '<', 2, "$name: nobody waits");
+	return cmp_ok($longest, '<', 5, "$name: nobody waits");
 }
 
 my @others = map { session_of('hostile') } 1 .. 5;
