@@ -37,6 +37,7 @@
 #include "cx_settings.h"
 #include "cx_step.h"
 #include "cx_visits.h"
+#include "cx_waits.h"
 
 #define LINGER_MS	1000		/* after the last request */
 #define LONGEST_MS		10000	/* of lingering, for the sake of other
@@ -197,6 +198,19 @@ note(void (*step) (void), MemoryContext context)
 
 /* ---- a visit ---- */
 
+/*
+ * Whether others wait for the next visit: one is asked for, or sessions wait for
+ * warmers, who may have asked for a visit before this one had begun.
+ */
+static bool
+is_awaited(void)
+{
+	int64		warmers[CX_MAX_WAITS];
+	bool		asked = cx_visits_listen();
+
+	return cx_waits_wanted(MyDatabaseId, warmers) > 0 || asked;
+}
+
 /* Runs requests and the jobs that are due; a job first, if so told. */
 void
 cx_errands_run(bool job_first)
@@ -217,7 +231,7 @@ cx_errands_run(bool job_first)
 									   asked ? ASKED_MS : JOBS_MS))
 	{
 		CHECK_FOR_INTERRUPTS();
-		asked = cx_visits_listen();
+		asked = is_awaited();
 		serve(context);
 		more = !is_worn() && run_job();
 		MemoryContextReset(context);
@@ -241,8 +255,7 @@ doze(TimestampTz until)
 /*
  * At the end of a visit: runs what readers ask for until nobody has for a
  * while, next is reached, a visit is asked for, or other databases have waited
- * long enough.  Returns next, or that
- * somebody has to come at once.
+ * long enough.  Returns next, or that somebody has to come at once.
  */
 TimestampTz
 cx_errands_linger(TimestampTz next)
