@@ -82,6 +82,7 @@ cx_commit_begin(bool prepare)
 	my_xid = cx_view_full_xid(GetTopTransactionIdIfAny());
 	if (prepare)
 		my_xid |= CX_XID_PREPARED;
+	cx_overtake_begin(my_xid);
 	cx_deps_begin(my_xid);
 	begun = true;
 }
@@ -203,31 +204,25 @@ cx_commit_unstage(CxOp *op)
 /* ---- after the commit: nothing here can fail ---- */
 
 /*
- * Gives up what a loader has returned to this transaction if others may have
- * changed a dependency since.  To be called while the transaction's own
- * changes are unresolved, since they move the same generations.
+ * Gives up what others may have changed since.  To be called while the
+ * transaction's own changes are unresolved.
  */
 static void
-judge_loaded(CxOp *op)
+judge(CxOp *op)
 {
-	uint64		tag_id[CX_MAX_TAGS];
-	CxReads		reads;
-	int			ntags;
-
-	if (!op->u.write.loaded || op->u.write.slot == CX_NONE)
+	if (!op->marked || op->u.write.slot == CX_NONE)
 		return;
-	ntags = cx_store_staged(op->id, op->u.write.slot, op->u.write.stage_gen,
-							tag_id, &reads);
-	if (cx_overtake_in_doubt(op, my_xid, ntags, tag_id, &reads))
-		cx_commit_unstage(op);
-	/* who is not in doubt any more has moved what this reads */
-	pg_read_barrier();
-	if (op->u.write.slot != CX_NONE && cx_overtake_since(op, ntags, tag_id, &reads))
-		cx_commit_unstage(op);
-	if (op->u.write.slot == CX_NONE)
-		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
-	/* asked: publish() comes after our own changes have moved the same ones */
-	op->u.write.check_gen = 0;
+	if (op->u.write.loaded)
+	{
+		if (cx_overtake_loaded(op))
+		{
+			cx_commit_unstage(op);
+			cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
+		}
+		/* asked: from here on it is as what was put */
+		op->u.write.check_gen = 0;
+	}
+	op->u.write.lost = cx_overtake_before_own(op);
 }
 
 /*
@@ -242,36 +237,27 @@ has_place(const CxOp *op)
 }
 
 static void
-publish(uint32 n, uint64 latest)
+publish(uint32 n)
 {
 	CxOp	   *op = cx_pending_get(n);
 	CxPublish	p;
 	CxPublished result;
-	uint64		tag_id[CX_MAX_TAGS];
-	CxReads		reads;
-	int			ntags = 0;
-	bool		beaten;
-
-	reads.known = false;
-	if (op->u.write.has_deps && op->u.write.slot != CX_NONE)
-		ntags = cx_store_staged(op->id, op->u.write.slot,
-								op->u.write.stage_gen, tag_id, &reads);
+	bool		lost;
 
 	/* the generation first: what moves after the tests makes it dead */
 	p.gen = cx_gens_next();
-	beaten = cx_overtake_since(op, ntags, tag_id, &reads);
+	lost = op->u.write.lost || cx_overtake_publish(op);
 	p.mark = dep_of(op);
 	p.xid = my_xid;
-	p.latest = latest;
 	p.slot = op->u.write.slot;
 	p.stage_gen = op->u.write.stage_gen;
 	p.base_gen = op->u.write.base_gen;
-	p.publish = !beaten && has_place(op) &&
-		!cx_overtake_own(n, ntags, tag_id) &&
-		!cx_overtake_before(op, my_xid, ntags, tag_id, latest);
+	p.publish = !lost && has_place(op) && !cx_overtake_own(n);
 	result = cx_link_publish(op->id, &p);
-	if (beaten || result == CX_PUBLISH_CONFLICT)
+	if (result == CX_PUBLISH_CONFLICT || (lost && op->u.write.check_gen != 0))
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
+	else if (lost && op->u.write.loaded)
+		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
 	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
 	{
 		cx_counters_add(op->cache, CX_PUTS, 1);
@@ -371,7 +357,7 @@ forget(void)
 
 /* Resolves the writes of relations that are late, or those that are not. */
 static void
-resolve_writes(bool late, uint64 latest)
+resolve_writes(bool late)
 {
 	CxNote		note;
 
@@ -393,7 +379,7 @@ resolve_writes(bool late, uint64 latest)
 		}
 		if (CX_BUG_IS(CX_BUG_MARK_AFTER))
 			(void) cx_deps_mark(dep_of_write(write), xid_of_write(write));
-		cx_deps_resolve(dep_of_write(write), xid_of_write(write), latest);
+		cx_deps_resolve(dep_of_write(write), xid_of_write(write));
 		cx_notes_put(cx_rels_id(write->db, write->rel), &note);
 	}
 }
@@ -418,7 +404,7 @@ cx_commit_after_locks(void)
 {
 	if (!late_left)
 		return;
-	resolve_writes(true, cx_view_latest());
+	resolve_writes(true);
 	cx_deps_end();
 	forget();
 }
@@ -439,30 +425,29 @@ note_group(const CxOp *op)
 void
 cx_commit_after_commit(void)
 {
-	uint64		latest;
 	uint32		n = cx_pending_count();
 
 	ending = false;
 	if (!begun && !cx_pending_any && !cx_writes_any && !cx_writes_ddl)
 		return;
-	latest = cx_view_latest();
+	cx_overtake_committed();
 	for (uint32 i = 0; i < n; i++)
 	{
 		CxOp	   *op = cx_pending_get(i);
 
 		if (op->kind == CX_OP_WRITE)
-			judge_loaded(op);
+			judge(op);
 		else
 			finish_row(op);
 	}
-	resolve_writes(false, latest);
+	resolve_writes(false);
 	for (uint32 i = 0; i < n; i++)
 	{
 		CxOp	   *op = cx_pending_get(i);
 
 		if (!op->marked || op->kind == CX_OP_WRITE)
 			continue;
-		cx_deps_resolve(dep_of(op), my_xid, latest);
+		cx_deps_resolve(dep_of(op), my_xid);
 		if (dep_of(op).kind == CX_DEP_KEY)
 			cx_counters_add(op->cache, CX_INVALIDATED, 1);
 		else if (dep_of(op).kind == CX_DEP_GROUP)
@@ -475,7 +460,7 @@ cx_commit_after_commit(void)
 		if (op->kind != CX_OP_WRITE)
 			continue;
 		if (op->marked)
-			publish(i, latest);
+			publish(i);
 		else
 			cx_commit_unstage(op);
 	}

@@ -113,19 +113,6 @@ count_prepared_locked(uint64 id, int32 n)
 
 /* ---- prepared transactions that are over ---- */
 
-/*
- * latest for prepared transactions that are over by now: later than that of
- * anybody who has completed before them and is still to publish what he has
- * put, see cx_deps_overtaken.
- */
-static uint64
-latest_of_settled(void)
-{
-	uint64		latest = cx_view_latest();
-
-	return latest + (pg_atomic_read_u32(&deps->in_doubt) > 0 ? 1 : 0);
-}
-
 /* The last one that was asked about. */
 typedef struct Asked
 {
@@ -168,8 +155,9 @@ settle_over(CxLine *line, uint64 id, const CxView *view, Asked *asked)
 	if (nover == 0 && (view == NULL || line->over_prepared == 0 ||
 					   view->xmin <= line->over_prepared))
 		return;
-	latest = latest_of_settled();
 	LWLockAcquire(lock_of(id), LW_EXCLUSIVE);
+	/* in the lock: see cx_overtake */
+	latest = cx_view_latest();
 	settled = cx_lines_settle_over(line, id, xids, nover, latest);
 	if (view)
 		settled += cx_lines_settle_overflow(line, view, id, latest);
@@ -273,11 +261,11 @@ cx_deps_settled(const CxView *view)
 static void
 settle_prepared(const CxView *view, CxDep dep, uint64 late)
 {
-	uint64		latest = latest_of_settled();
 	uint32		settled;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
-	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late, latest);
+	settled = cx_lines_settle_seen(line_of(dep.id), view, dep, late,
+								   cx_view_latest());
 	count_prepared_locked(dep.id, -(int32) settled);
 	LWLockRelease(lock_of(dep.id));
 }
@@ -413,8 +401,9 @@ cx_deps_mark(CxDep dep, uint64 xid)
 	}
 	else
 	{
+		line->over_mixed = line->over_count > 0 &&
+			(line->over_mixed || line->over_min != bare);
 		line->over_min = line->over_count == 0 ? bare : Min(line->over_min, bare);
-		line->over_max = line->over_count == 0 ? bare : Max(line->over_max, bare);
 		line->over_count++;
 		line->over_late += (xid & CX_XID_LATE) != 0;
 	}
@@ -448,8 +437,7 @@ has_others_in_doubt(const CxLine *line, uint64 xid)
 			line->xid[i] != xid)
 			return true;
 	}
-	return line->over_count > 0 &&
-		(line->over_min != xid || line->over_max != xid);
+	return line->over_count > 0 && (line->over_min != xid || line->over_mixed);
 }
 
 static void
@@ -470,22 +458,24 @@ cx_deps_in_doubt(uint64 id, uint64 but)
 }
 
 /*
- * The transaction has committed and can be seen; latest is what
- * cx_view_latest() said after that.  Moves dep's generation and remembers the
- * writer.  Once for each mark; must not be called for prepared ones.
+ * The transaction has committed and can be seen.  Moves dep's generation and
+ * remembers the writer.  Once for each mark; must not be called for prepared
+ * ones.
  */
 void
-cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
+cx_deps_resolve(CxDep dep, uint64 xid)
 {
 	CxLine	   *line = line_of(dep.id);
 	uint64		bare = xid & ~CX_XID_FLAGS;
+	uint64		latest;
 	int			place;
 
 	LWLockAcquire(lock_of(dep.id), LW_EXCLUSIVE);
+	/* in the lock: see cx_overtake */
+	latest = cx_view_latest();
 	cx_lines_bump(dep, cx_lines_tag(dep));
-	/* later than any other who is still to be resolved: see overtaken */
 	if (has_others_in_doubt(line, xid))
-		latest++;
+		latest |= CX_LATEST_RIVAL;
 	place = find_mark_locked(line, dep, xid);
 	if (place >= 0)
 		cx_lines_remember(line, place, bare, latest, line->hash[place]);
@@ -496,30 +486,19 @@ cx_deps_resolve(CxDep dep, uint64 xid, uint64 latest)
 		if (place >= 0)
 			cx_lines_remember(line, place, bare, latest, cx_lines_tag(dep));
 		else
-		{
-			line->floor_xid = Max(line->floor_xid, bare);
-			line->floor_latest = Max(line->floor_latest, latest);
-		}
+			cx_lines_remember_in_floor(line, bare, latest);
 	}
 	LWLockRelease(lock_of(dep.id));
 }
 
-/* Whether a writer that may have completed after latest was resolved first. */
+/* See cx_lines_overtaken. */
 bool
-cx_deps_overtaken(CxDep dep, uint64 xid, uint64 latest)
+cx_deps_overtaken(CxDep dep, uint64 xid, uint64 since)
 {
-	CxLine	   *line = line_of(dep.id);
 	bool		overtaken;
 
 	LWLockAcquire(lock_of(dep.id), LW_SHARED);
-	overtaken = line->floor_latest > latest;
-	for (int i = 0; i < CX_MEMBERS; i++)
-	{
-		if (line->xid[i] != 0 && line->xid[i] != xid &&
-			cx_lines_is_of(line->hash[i], dep) &&
-			cx_lines_latest(line, i) > latest)
-			overtaken = true;
-	}
+	overtaken = cx_lines_overtaken(line_of(dep.id), dep, xid, since);
 	LWLockRelease(lock_of(dep.id));
 	return overtaken;
 }

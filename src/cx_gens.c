@@ -38,6 +38,7 @@ typedef struct Gens
 } Gens;
 
 static Gens *gens;
+static uint64 given_here = 0;	/* generations, to this process */
 
 /* One way an entry for keys, half of one for tags and scopes; 16 at least. */
 static uint32
@@ -96,7 +97,18 @@ is_of(uint64 way, uint64 id)
 uint64
 cx_gens_next(void)
 {
+	given_here++;
 	return pg_atomic_add_fetch_u64(&gens->last, 1);
+}
+
+/*
+ * Grows with each generation that is given to another process, from a start
+ * that says nothing.
+ */
+uint64
+cx_gens_others(void)
+{
+	return pg_atomic_read_u64(&gens->last) - given_here;
 }
 
 /* The last generation given out. */

@@ -20,6 +20,7 @@ extern Size cx_gens_size(uint32 max_entries);
 extern void cx_gens_init(void *memory, uint32 max_entries);
 extern uint64 cx_gens_next(void);
 extern uint64 cx_gens_last(void);
+extern uint64 cx_gens_others(void);
 extern uint64 cx_gens_floor(uint64 id);
 extern void cx_gens_raise(pg_atomic_uint64 *gen, uint64 to);
 extern void cx_gens_raise_floor(uint64 id);

@@ -100,6 +100,7 @@ cx_lines_bump(CxDep dep, uint32 hash)
 
 /* ---- places ---- */
 
+/* A resolved writer gets a place; latest with CX_LATEST_RIVAL if it is one. */
 void
 cx_lines_remember(CxLine *line, int place, uint64 xid, uint64 latest,
 				  uint32 hash)
@@ -107,6 +108,18 @@ cx_lines_remember(CxLine *line, int place, uint64 xid, uint64 latest,
 	line->xid[place] = xid;
 	line->latest[place] = Max(latest, 1);
 	line->hash[place] = hash;
+}
+
+/* The same for one who loses his place, or finds none. */
+void
+cx_lines_remember_in_floor(CxLine *line, uint64 xid, uint64 latest)
+{
+	uint64		bare = latest & ~CX_LATEST_RIVAL;
+
+	line->floor_xid = Max(line->floor_xid, xid);
+	line->floor_latest = Max(line->floor_latest, bare);
+	if (latest & CX_LATEST_RIVAL)
+		line->floor_rival = Max(line->floor_rival, bare);
 }
 
 /*
@@ -123,13 +136,14 @@ cx_lines_make_place(CxLine *line)
 		if (line->xid[i] == 0)
 			return i;
 		if (cx_lines_latest(line, i) != 0 &&
-			(victim < 0 || line->latest[i] < line->latest[victim]))
+			(victim < 0 ||
+			 cx_lines_latest(line, i) < cx_lines_latest(line, victim)))
 			victim = i;
 	}
 	if (victim >= 0)
 	{
-		line->floor_xid = Max(line->floor_xid, line->xid[victim]);
-		line->floor_latest = Max(line->floor_latest, line->latest[victim]);
+		cx_lines_remember_in_floor(line, line->xid[victim],
+								   line->latest[victim]);
 		line->xid[victim] = 0;
 	}
 	return victim;
@@ -151,7 +165,7 @@ judge_bounds(const CxView *view, const CxLine *line)
 	if (line->over_late > 0)
 		return CX_REFUSED;
 	if (line->over_count > 0 && line->over_min < view->xmax &&
-		!(line->over_min == line->over_max && !cx_view_sees(view, line->over_min)))
+		(line->over_mixed || cx_view_sees(view, line->over_min)))
 		return CX_REFUSED;
 	if (line->over_prepared != 0)
 		return view->xmin > line->over_prepared ? CX_PREPARED_SEEN : CX_REFUSED;
@@ -201,6 +215,27 @@ cx_lines_judge(const CxLine *line, const CxView *view, CxDep dep, uint64 *late)
 	if (dep.kind == CX_DEP_FILLS && line->over_count > 0)
 		return CX_REFUSED;
 	return judge_bounds(view, line);
+}
+
+/*
+ * Whether somebody else than xid who writes dep, or may have, completed when
+ * the transaction since had completed, or may have.  Of an identity only
+ * rivals count: another xid's writers who were resolved while its mark stood.
+ */
+bool
+cx_lines_overtaken(const CxLine *line, CxDep dep, uint64 xid, uint64 since)
+{
+	bool		rivals = dep.kind == CX_DEP_IDENTITY;
+
+	for (int i = 0; i < CX_MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->xid[i] != xid &&
+			cx_lines_is_of(line->hash[i], dep) &&
+			(!rivals || (line->latest[i] & CX_LATEST_RIVAL)) &&
+			cx_lines_latest(line, i) >= since)
+			return true;
+	}
+	return (rivals ? line->floor_rival : line->floor_latest) >= since;
 }
 
 /* ---- prepared transactions ---- */
@@ -266,8 +301,7 @@ cx_lines_settle_overflow(CxLine *line, const CxView *view, uint64 id,
 {
 	if (line->over_prepared == 0 || view->xmin <= line->over_prepared)
 		return 0;
-	line->floor_xid = Max(line->floor_xid, line->over_prepared);
-	line->floor_latest = Max(line->floor_latest, latest);
+	cx_lines_remember_in_floor(line, line->over_prepared, latest);
 	/* before the mark goes: cx_deps_in_doubt takes no lock */
 	cx_gens_raise_floor(id);
 	pg_write_barrier();

@@ -47,6 +47,7 @@ typedef struct CxDep
  * xid[i] is in doubt, later latestCompletedXid at its completion or after.
  * While a prepared one is in doubt it says what the mark stands for instead:
  * who resolves that need not have asked for it.  So see cx_lines_latest.
+ * A rival is a writer who was resolved while others in the line were in doubt.
  */
 typedef struct CxLine
 {
@@ -54,21 +55,26 @@ typedef struct CxLine
 	uint64		latest[CX_MEMBERS];
 	uint32		hash[CX_MEMBERS];
 	uint32		over_count;		/* plain writers in doubt without a place */
-	uint32		over_late;		/* of these, late ones */
-	uint64		over_min;		/* bounds of their xids */
-	uint64		over_max;
+	uint32		over_late:31;	/* of these, late ones */
+	uint32		over_mixed:1;	/* there was another xid than over_min */
+	uint64		over_min;		/* least of their xids */
 	uint64		over_prepared;	/* greatest prepared one without a place */
 	uint64		floor_xid;		/* greatest resolved one that lost its place */
 	uint64		floor_latest;
+	uint64		floor_rival;	/* greatest latest of a rival that did */
 } CxLine;
 
 StaticAssertDecl(sizeof(CxLine) == 128, "a line of writers is two cache lines");
+
+/* In latest: of a rival */
+#define CX_LATEST_RIVAL (UINT64CONST(1) << 63)
 
 /* latest of a resolved writer, 0 while it is in doubt. */
 static inline uint64
 cx_lines_latest(const CxLine *line, int i)
 {
-	return (line->xid[i] & CX_XID_PREPARED) ? 0 : line->latest[i];
+	return (line->xid[i] & CX_XID_PREPARED) ? 0 :
+		line->latest[i] & ~CX_LATEST_RIVAL;
 }
 
 /* What a line says of a dependency under a snapshot. */
@@ -86,6 +92,9 @@ extern int	cx_lines_make_place(CxLine *line);
 extern void cx_lines_put(CxLine *line, int place, CxDep dep, uint64 xid);
 extern void cx_lines_remember(CxLine *line, int place, uint64 xid,
 							  uint64 latest, uint32 hash);
+extern void cx_lines_remember_in_floor(CxLine *line, uint64 xid, uint64 latest);
+extern bool cx_lines_overtaken(const CxLine *line, CxDep dep, uint64 xid,
+							   uint64 since);
 extern CxVerdict cx_lines_judge(const CxLine *line, const CxView *view,
 								CxDep dep, uint64 *late);
 extern uint32 cx_lines_settle_seen(CxLine *line, const CxView *view, CxDep dep,

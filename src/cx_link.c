@@ -111,14 +111,14 @@ cx_link_stage(uint64 id, uint32 n)
  * Unlinks all committed entries of an identity's hash.  The hash has 48 bits
  * here; an entry of another identity that shares them is lost, no more.
  * Returns whether what was there is what the writer started from, and no
- * later writer has been here before.
+ * other has been here that may have completed later.
  */
 static bool
 unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 {
 	CxPlace		place;
 	bool		as_expected = p->base_gen != CX_BASE_ANY ||
-	!cx_deps_overtaken(p->mark, p->xid, p->latest);
+	!cx_deps_overtaken(p->mark, p->xid, p->xid);
 
 	Assert(LWLockHeldByMeInMode(cx_table_lock((uint32) id), LW_EXCLUSIVE));
 	cx_table_start(&place, (uint32) id);
@@ -185,7 +185,7 @@ cx_link_publish(uint64 id, const CxPublish *p)
 	}
 	else
 		unlinked.slot[unlinked.n++] = unlink_locked(&place);
-	cx_deps_resolve(p->mark, p->xid, p->latest);
+	cx_deps_resolve(p->mark, p->xid);
 	LWLockRelease(lock);
 	cx_counters_add(cache, CX_REPLACED, replaced);
 	free_unlinked(&unlinked);

@@ -14,7 +14,6 @@ typedef struct CxPublish
 {
 	CxDep		mark;			/* the writer's mark, resolved with it */
 	uint64		xid;
-	uint64		latest;
 	uint32		slot;			/* staged slot, or CX_NONE: remove only */
 	uint64		stage_gen;
 	uint64		base_gen;		/* generation of the entry that the writer

@@ -5,15 +5,13 @@
 #ifndef CX_OVERTAKE_H
 #define CX_OVERTAKE_H
 
-#include "cx_entry.h"
 #include "cx_pending.h"
 
-extern bool cx_overtake_own(uint32 n, int ntags, const uint64 *tag_id);
-extern bool cx_overtake_before(const CxOp *op, uint64 xid, int ntags,
-							   const uint64 *tag_id, uint64 latest);
-extern bool cx_overtake_in_doubt(const CxOp *op, uint64 xid, int ntags,
-								 const uint64 *tag_id, const CxReads *reads);
-extern bool cx_overtake_since(const CxOp *op, int ntags,
-							  const uint64 *tag_id, const CxReads *reads);
+extern void cx_overtake_begin(uint64 of);
+extern void cx_overtake_committed(void);
+extern bool cx_overtake_loaded(const CxOp *op);
+extern bool cx_overtake_before_own(const CxOp *op);
+extern bool cx_overtake_publish(const CxOp *op);
+extern bool cx_overtake_own(uint32 n);
 
 #endif							/* CX_OVERTAKE_H */

@@ -53,6 +53,7 @@ typedef struct CxOp
 			uint32		slot;	/* CX_NONE: the entry goes */
 			bool		has_deps;
 			bool		loaded; /* by a loader, when check_gen was drawn */
+			bool		lost;	/* after the commit: to be given up */
 			bool		in_scope;	/* the slot has CX_SLOT_IN_SCOPE */
 			bool		deferred;	/* the row is left to a worker */
 			struct CxTierNew *kept; /* copy for a row, or NULL */

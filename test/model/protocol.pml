@@ -14,6 +14,9 @@
  *
  * Sizes: NW writers, NR readers of NF fetches each, NREL relations that share
  * one line with PLACES places.
+ *	 W1 W2 W3	  what each of three writers changes, as sets of relations (bit
+ *				  r); else they change any,
+ *				  or roll back
  *	 PREP=n		  writers that are prepared, as a set of xids (bit x)
  *	 QUIETPATH	  readers take the short cut for quiet times
  *	 ONEGEN		  the relations share a generation, too
@@ -21,7 +24,9 @@
  *				  cannot tell from relation 0: same line, same hash there
  *	 SETTLER	  somebody settles the marks of prepared transactions that are
  *				  over, whatever they depend on
- *	 PUT		  relation 0 is an identity: writers replace the entry
+ *	 PUT		  relation 0 is an identity: writers replace the entry, with a
+ *				  value that contains all relations; of relation 1 they are
+ *				  invalidations of what the entry depends on
  *	 BOOT		  xid 1 was prepared before a restart, its marks are gone
  *	 OWNFETCH	  a prepared writer fetches between its marks and its PREPARE
  *	 LIVE		  in the end a fresh snapshot must be admitted
@@ -79,6 +84,10 @@ byte m_xid[PLACES], m_latest[PLACES], m_hash[PLACES];
 byte m_dep[PLACES];				/* of a prepared one in doubt */
 byte over_count, over_min, over_max, over_prepared;
 byte floor_xid, floor_latest;
+#ifdef PUT
+/* resolved while others were in doubt in the line; as a set of places */
+byte rivals, floor_rival;
+#endif
 
 /* read by every hit */
 byte in_doubt, prepared, max_xid;
@@ -88,10 +97,22 @@ byte in_doubt, prepared, max_xid;
  * renumbered without gaps; that makes the state space finite and small.
  */
 #ifdef PUT
+#define DRAWN(x) held[NR + (x) - 1]			/* by a writer, for its entry */
+#endif
+#if defined(PUT) && NREL > 1
+#define HANGS					/* the entry depends on relation 1 */
+#define HOLDERS (NR + 2 * NW)
+#define BEGUN(x) held[NR + NW + (x) - 1]	/* the last before its marks */
+byte disturbed;					/* set of writers: others have drawn since */
+#define DRAW(x) last++; disturbed = disturbed | (BIT(NW + 1) - 1) & ~BIT(x)
+#elif defined(PUT)
 #define HOLDERS (NR + NW)
+#define DRAW(x) last++
 #else
 #define HOLDERS NR
+#define DRAW(x) last++
 #endif
+#define NOBODY 0
 byte last;						/* the last one drawn */
 byte gen[NREL];
 byte floor_gen;
@@ -154,10 +175,10 @@ inline renumber()
 	last = h_rank
 }
 
-inline bump(r)
+inline bump(r, x)
 {
 	if
-	:: r < NREL -> last++; GEN(r) = last; renumber()
+	:: r < NREL -> DRAW(x); GEN(r) = last; renumber()
 	:: else						/* of no concern to the entry */
 	fi
 }
@@ -173,6 +194,32 @@ inline to_floor(x, l)
 	skip
 #endif
 }
+
+#ifdef PUT
+#define IS_RIVAL(p) ((rivals & BIT(p)) != 0)
+inline rival_to_floor(is_rival, l)
+{
+#ifndef M_NORIVALFLOOR
+	if :: is_rival && l > floor_rival -> floor_rival = l :: else fi
+#else
+	skip
+#endif
+}
+inline set_rival(p, is_rival)
+{
+	rivals = (rivals & ~BIT(p)) | (is_rival -> BIT(p) : 0)
+}
+#else
+#define IS_RIVAL(p) 0
+inline rival_to_floor(is_rival, l)
+{
+	skip
+}
+inline set_rival(p, is_rival)
+{
+	skip
+}
+#endif
 
 /* h_p: a free place, a resolved member's, or PLACES = all are in doubt */
 inline make_place()
@@ -192,6 +239,8 @@ inline make_place()
 	if
 	:: h_p < PLACES && m_xid[h_p] != 0 ->
 		to_floor(m_xid[h_p], m_latest[h_p]);
+		rival_to_floor(IS_RIVAL(h_p), m_latest[h_p]);
+		set_rival(h_p, 0);
 		m_xid[h_p] = 0
 	:: else
 	fi
@@ -241,12 +290,12 @@ inline resolve(r, x, l)
 {
 #ifndef M_NOBUMP
 #ifdef PUT
-	if :: r != 0 -> bump(r) :: else fi;
+	if :: r != 0 -> bump(r, x) :: else fi;
 #else
-	bump(r);
+	bump(r, x);
 #endif
 #endif
-	/* later than whoever is still in doubt */
+	/* whether it is a rival */
 	h_l = l; h_any = over_count > 0 && (over_min != x || over_max != x); h_i = 0;
 	do
 	:: h_i < PLACES ->
@@ -254,18 +303,19 @@ inline resolve(r, x, l)
 		h_i++
 	:: else -> break
 	od;
-#ifndef M_NOLATER
-	if :: h_any -> h_l++ :: else fi;
+#ifdef M_NORIVAL
+	h_any = 0;
 #endif
+	h_v = h_any;
 	find_mark(r, x);
 	if
-	:: h_p < PLACES -> remember(h_p, x, h_l, HASH(r))
+	:: h_p < PLACES -> remember(h_p, x, h_l, HASH(r)); set_rival(h_p, h_v)
 	:: else ->
 		over_less();
 		make_place();
 		if
-		:: h_p < PLACES -> remember(h_p, x, h_l, HASH(r))
-		:: else -> to_floor(x, h_l)
+		:: h_p < PLACES -> remember(h_p, x, h_l, HASH(r)); set_rival(h_p, h_v)
+		:: else -> to_floor(x, h_l); rival_to_floor(h_v, h_l)
 		fi
 	fi
 }
@@ -375,10 +425,10 @@ inline settle_overflow()
 {
 	if
 	:: over_prepared != 0 && smin > over_prepared ->
-		to_floor(over_prepared, smax - 1);
+		to_floor(over_prepared, latest);
 		over_prepared = 0;
 #ifndef M_OVERNOBUMP
-		last++; floor_gen = last; renumber();
+		DRAW(NOBODY); floor_gen = last; renumber();
 #endif
 		prepared--
 	:: else
@@ -396,9 +446,9 @@ inline settle(r)
 		   m_hash[h_p] == HASH(r) && SEES(m_xid[h_p]) ->
 #ifndef M_PREPNOBUMP
 			h_l = DEP_OF(h_p, r);
-			bump(h_l);
+			bump(h_l, NOBODY);
 #endif
-			remember(h_p, m_xid[h_p], smax - 1, m_hash[h_p]);
+			remember(h_p, m_xid[h_p], latest, m_hash[h_p]);
 			prepared--
 		:: else
 		fi;
@@ -428,16 +478,55 @@ inline end_transaction(x, commits)
 }
 
 #ifdef PUT
-/* whether one who may have completed after latest was resolved before x */
-inline overtaken(x, l)
+/* h_any: whether a rival was resolved, since x's mark or before, of whom it is
+   not known that x came after him */
+inline identity_overtaken(x, l)
 {
+#ifdef M_LATESTOFPUT
+	/* as if l had been read just when x completed */
 	h_any = floor_latest > l; h_i = 0;
+#else
+	h_any = floor_rival >= x; h_i = 0;
+#endif
 	do
 	:: h_i < PLACES ->
-		h_any = h_any || (m_xid[h_i] != 0 && m_xid[h_i] != x && m_latest[h_i] > l);
+		h_any = h_any || (m_xid[h_i] != 0 && m_xid[h_i] != x && m_hash[h_i] == HASH(0) &&
+#ifdef M_LATESTOFPUT
+						  m_latest[h_i] + IS_RIVAL(h_i) > l);
+#else
+						  IS_RIVAL(h_i) && m_latest[h_i] >= x);
+#endif
+		h_i++
+	:: else -> break
+	od;
+#ifdef M_NOTOVERTAKEN
+	h_any = 0
+#endif
+}
+
+#endif
+
+#ifdef HANGS
+/* h_any: whether another one has resolved relation 1 whose latest is since or more */
+inline lines_tell(who, since)
+{
+	h_any = floor_latest >= since; h_i = 0;
+	do
+	:: h_i < PLACES ->
+		h_any = h_any || (m_xid[h_i] != 0 && m_xid[h_i] != who && m_hash[h_i] == HASH(1) &&
+						  m_latest[h_i] >= since);
 		h_i++
 	:: else -> break
 	od
+}
+
+#define MOVED(x) (gen[1] > BEGUN(x) || floor_gen > BEGUN(x))
+
+/* Has somebody who may have completed later resolved relation 1 already? */
+inline look_for_later(x)
+{
+	d_step { lines_tell(x, x); told = h_any };
+	d_step { lost = lost || (told && MOVED(x)); told = 0 }
 }
 #endif
 
@@ -447,7 +536,11 @@ proctype Writer(byte x)
 	byte r = 0;
 	byte l = 0;
 #ifdef PUT
-	byte value = 0;
+	byte value[NREL];
+	bool lost = 0;
+#endif
+#ifdef HANGS
+	bool told = 0;
 #endif
 #ifdef OWNFETCH
 	byte smax, smin, sxip, verdict;
@@ -457,11 +550,22 @@ proctype Writer(byte x)
 		(next_xid == x) -> next_xid++;
 		running = running | BIT(x);
 		/* also none: it still moves latestCompletedXid */
-		select(writes : 0 .. BIT(NREL) - 1)
+#ifdef W1
+		writes = (x == 1 -> W1 : (x == 2 -> W2 : W3));
+#else
+		select(writes : 0 .. BIT(NREL) - 1);
+#endif
+#ifdef PUT
+		/* a put is refused there */
+		if :: IS_PREPARED(x) -> writes = writes & ~1 :: else fi
+#endif
 	}
 	if :: writes == 0 -> goto unmarked :: else fi;
 
 	/* before the commit or the PREPARE */
+#ifdef HANGS
+	d_step { BEGUN(x) = last; disturbed = disturbed & ~BIT(x) };
+#endif
 	d_step { if :: x > max_xid -> max_xid = x :: else fi };
 	if :: !IS_PREPARED(x) -> in_doubt++ :: else fi;
 #if !defined(M_NOMARK) && !defined(M_LATEMARK)
@@ -491,7 +595,12 @@ proctype Writer(byte x)
 	:: d_step {
 			end_transaction(x, 1);
 #ifdef PUT
-			value = committed[0];
+			h_r = 0;
+			do
+			:: h_r < NREL -> value[h_r] = committed[h_r]; h_r++
+			:: else -> break
+			od;
+			h_r = 0
 #endif
 		};
 		/* a prepared one's own backend does no more */
@@ -503,34 +612,25 @@ proctype Writer(byte x)
 		l = latest;
 #endif
 #ifdef PUT
-		d_step { last++; held[NR + x - 1] = last; renumber() };
+		/* with changes of its own it asks before it resolves them, else after
+		   it has drawn the entry's generation */
+#if defined(HANGS) && !defined(M_NOTJUDGED)
+		if :: writes == 3 -> look_for_later(x) :: else fi;
+#endif
+		r = 1;
 #endif
 		do
 		:: r < NREL -> d_step {
 				if
 				:: writes & BIT(r) ->
-#ifdef PUT
-					/* in place, or nothing, together with the resolve */
-					if
-					:: r == 0 ->
-						overtaken(x, l);
-#ifdef M_NOTOVERTAKEN
-						h_any = 0;
-#endif
-						if
-						:: h_any -> e_there = 0; e_gen = 0; e_val[0] = 0
-						:: else -> e_there = 1; e_gen = held[NR + x - 1]; e_val[0] = value
-						fi;
-						held[NR + x - 1] = 0
-					:: else
-					fi;
-#endif
 #if defined(M_NOMARK)
-					bump(r)
+					bump(r, x)
 #elif defined(M_LATEMARK)
 					mark(r, x); resolve(r, x, l)
-#else
+#elif defined(M_EARLYLATEST) || defined(M_LATESTOUTSIDE)
 					resolve(r, x, l)
+#else
+					resolve(r, x, latest)
 #endif
 				:: else
 				fi;
@@ -538,9 +638,46 @@ proctype Writer(byte x)
 			}
 		:: else -> break
 		od;
+#ifdef PUT
+		if
+		:: writes & 1 ->
+			d_step { DRAW(x); DRAWN(x) = last; renumber() };
+#if defined(HANGS) && !defined(M_NOTASKED)
+			if
+			:: writes == 3 -> d_step { lines_tell(x, l); lost = lost || (h_any && (disturbed & BIT(x))) }
+			:: else -> look_for_later(x)
+			fi;
+#endif
+			/* in place, or nothing, together with the resolve */
+			d_step {
+				identity_overtaken(x, l);
+				if
+				:: h_any || lost -> e_there = 0; e_gen = 0; h_r = 0;
+					do
+					:: h_r < NREL -> e_val[h_r] = 0; h_r++
+					:: else -> break
+					od
+				:: else -> e_there = 1; e_gen = DRAWN(x); h_r = 0;
+					do
+					:: h_r < NREL -> e_val[h_r] = value[h_r]; h_r++
+					:: else -> break
+					od
+				fi;
+				h_r = 0;
+				DRAWN(x) = 0; lost = 0;
+#ifdef M_EARLYLATEST
+				resolve(0, x, l)
+#else
+				resolve(0, x, latest)
+#endif
+			}
+		:: else
+		fi;
+#endif
 #ifndef M_DECEARLY
 		in_doubt--
 #endif
+#ifndef W1
 	:: d_step { end_transaction(x, 0) };
 		if :: IS_PREPARED(x) -> goto done :: else fi;
 #if !defined(M_NOMARK) && !defined(M_LATEMARK)
@@ -550,6 +687,7 @@ proctype Writer(byte x)
 		od;
 #endif
 		in_doubt--
+#endif
 	fi;
 	goto done;
 unmarked:
@@ -558,7 +696,15 @@ done:
 	atomic { r = 0; d_step {
 		writes = 0; l = 0;
 #ifdef PUT
-		value = 0;
+		h_r = 0;
+		do
+		:: h_r < NREL -> value[h_r] = 0; h_r++
+		:: else -> break
+		od;
+		h_r = 0;
+#endif
+#ifdef HANGS
+		BEGUN(x) = 0; disturbed = disturbed & ~BIT(x); renumber();
 #endif
 #ifdef WITNESS
 		finished++
@@ -682,14 +828,14 @@ look:
 miss:
 	atomic { r = 0; d_step { forget_copy(); tries = 0; verdict = 0; quiet = 0; found = 0; held[me] = 0; renumber() } };
 #ifndef M_GENLATE
-	d_step { last++; held[me] = last; renumber() };
+	d_step { DRAW(NOBODY); held[me] = last; renumber() };
 #endif
 	/* the loader runs here; what it returns is SEEN, whenever it runs */
 #ifndef M_FILLUNCHECKED
 	ASK_ALL(next);
 #endif
 #ifdef M_GENLATE
-	d_step { last++; held[me] = last; renumber() };
+	d_step { DRAW(NOBODY); held[me] = last; renumber() };
 #endif
 #ifndef R_FILLNOCOMPARE
 	COMPARE_ALL(next);
@@ -758,15 +904,15 @@ proctype Settler()
 #ifndef M_SETTLERUNNING
 		if :: running & BIT(x) -> x = 0 :: else fi;
 #endif
-#ifndef M_SETTLEEARLYLATEST
-		l = latest;
-#endif
 		d_step {
+#ifndef M_SETTLEEARLYLATEST
+			l = latest;
+#endif
 			if
 			:: x != 0 && m_xid[p] == x && m_latest[p] == 0 ->
 				h_l = m_dep[p];
 #ifndef M_PREPNOBUMP
-				bump(h_l);
+				bump(h_l, NOBODY);
 #endif
 				remember(p, x, l, m_hash[p]);
 				prepared--

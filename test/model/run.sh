@@ -74,6 +74,15 @@ check ok '... with an overflow' protocol -DPREP=6 -DSETTLER -DNR=1 -DQUIETPATH
 check ok '... in two places' protocol -DPREP=2 -DSETTLER -DNR=1 -DPLACES=2 -DNW=3 -DNF=1
 check ok 'prepared before a restart' protocol -DBOOT -DNF=1
 check ok 'writers replace the entry' protocol -DPUT -DNF=1 -DQUIETPATH
+check ok '... 3 writers' protocol -DPUT -DNW=3 -DNR=1 -DNF=1
+check ok '... or invalidate what it hangs on' protocol -DPUT -DNREL=2 -DNR=1 -DNF=1
+check ok '... prepared' protocol -DPUT -DNREL=2 -DNR=1 -DNF=1 -DPREP=2 -DSETTLER
+# three xids: 1 puts, 2 invalidates, 3 does both, 0 something else
+hangs=(-DPUT -DNREL=2 -DNR=1 -DNF=1 -DNW=3 -DPLACES=4)
+check ok '... put, invalidation, other' protocol "${hangs[@]}" -DW1=1 -DW2=2 -DW3=0
+check ok '... invalidation, put, other' protocol "${hangs[@]}" -DW1=2 -DW2=1 -DW3=0
+check ok '... both, invalidation, other' protocol "${hangs[@]}" -DW1=3 -DW2=2 -DW3=0
+check ok '... invalidation, both, other' protocol "${hangs[@]}" -DW1=2 -DW2=3 -DW3=0
 check ok 'own fetch while preparing' protocol -DPREP=2 -DOWNFETCH -DNF=1
 check ok 'in the end all is admitted' protocol -DLIVE -DNR=1
 check ok '... with prepared ones' protocol -DLIVE -DNR=1 -DPREP=2
@@ -109,7 +118,13 @@ check bad 'settled while it runs' protocol -DPREP=2 -DSETTLER -DM_SETTLERUNNING 
 check bad 'settled with an early latest' protocol -DPREP=2 -DSETTLER -DM_SETTLEEARLYLATEST -DNW=3 -DNR=1
 check bad 'settler moves nothing' protocol -DPREP=2 -DSETTLER -DM_PREPNOBUMP
 check bad 'overtaken put' protocol -DPUT -DM_NOTOVERTAKEN
-check bad 'latest not raised beside others' protocol -DPUT -DM_NOLATER
+check bad 'a put asks for latest when it is run again' protocol -DPUT -DNW=3 -DNR=1 -DNF=1 -DM_LATESTOFPUT
+check bad 'rivals not noted' protocol -DPUT -DNW=3 -DNR=1 -DNF=1 -DM_NORIVAL
+check bad 'rivals of the floor forgotten' protocol -DPUT -DNW=3 -DNR=1 -DNF=1 -DM_NORIVALFLOOR
+hangs+=(-DW1=3 -DW2=2 -DW3=0)
+check bad 'put not judged before own changes' protocol "${hangs[@]}" -DM_NOTJUDGED
+check bad 'put not judged after them' protocol "${hangs[@]}" -DM_NOTASKED
+check bad 'latest of who resolves read before his lock' protocol "${hangs[@]}" -DM_LATESTOUTSIDE
 check bad 'xmin of the floor ignored' protocol -DLIVE -DM_NOXMIN -DNR=1
 check ok 'set of generations, two passes' protocol -DCELL
 check bad '... one pass' protocol -DCELL -DM_ONEPASS

@@ -21,7 +21,7 @@ use Time::HiRes qw(time usleep);
 our @EXPORT = qw(until_true until_up new_server start_server add_extension run_seconds session
   one pgbench pgbench_start pgbench_wait pgbench_running is_consistent
   is_idle_and_consistent never_crashed memory_used wait_for_memory read_file
-  workers variant);
+  workers variant late_library);
 
 my $nscripts = 0;
 
@@ -67,6 +67,17 @@ sub variant
 	  ? ("extension_control_path = '$dir/s$path{sharedir}:\$system'", "dynamic_library_path = '$dir/s$path{pkglibdir}:\$libdir'",
 		"shared_preload_libraries = 'cachex'")
 	  : "extension_destdir = '$dir/s'";
+}
+
+# Builds late/late.c and returns the file.
+sub late_library
+{
+	my $library = PostgreSQL::Test::Utils::tempdir . '/late.so';
+	my %config = map { $_ => (run_command([ $ENV{PG_CONFIG} // 'pg_config', "--$_" ]))[0] }
+	  qw(cc cppflags includedir-server);
+	system_or_bail(split(' ', $config{cc}), split(' ', $config{cppflags}), "-I$config{'includedir-server'}",
+		'-O1', '-fPIC', '-shared', '-o', $library, "$FindBin::RealBin/../late/late.c");
+	return $library;
 }
 
 # The extension, and the functions that only tests need.

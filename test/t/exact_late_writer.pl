@@ -17,25 +17,7 @@ use Time::HiRes qw(usleep);
 
 # ---- the library ----
 
-my $library = PostgreSQL::Test::Utils::tempdir . '/late.so';
-
-sub pg_config
-{
-	my $what = shift;
-	my ($out, $err) = run_command([ $ENV{PG_CONFIG} // 'pg_config', "--$what" ]);
-	die "pg_config --$what: $err" if $err;
-	return $out;
-}
-
-sub build_library
-{
-	my @cmd = (split(' ', pg_config('cc')), split(' ', pg_config('cppflags')),
-		'-I' . pg_config('includedir-server'), '-O1', '-fPIC', '-shared',
-		'-o', $library, "$FindBin::RealBin/../late/late.c");
-	return system_log(@cmd) == 0;
-}
-
-build_library() or die 'late.c cannot be compiled';
+my $library = late_library();
 
 # ---- the server ----
 
