@@ -254,9 +254,10 @@ publish(uint32 n)
 	p.base_gen = op->u.write.base_gen;
 	p.publish = !lost && has_place(op) && !cx_overtake_own(n);
 	result = cx_link_publish(op->id, &p);
-	if (result == CX_PUBLISH_CONFLICT || (lost && op->u.write.check_gen != 0))
+	lost = lost || result == CX_PUBLISH_CONFLICT;
+	if (lost && op->u.write.base_gen != CX_BASE_ANY)
 		cx_counters_add(op->cache, CX_UPDATE_CONFLICTS, 1);
-	else if (lost && op->u.write.loaded)
+	else if (lost && p.slot != CX_NONE)
 		cx_counters_add(op->cache, CX_REFUSED_DOUBT, 1);
 	else if (result == CX_PUBLISHED && p.publish && p.slot != CX_NONE)
 	{
