@@ -92,6 +92,7 @@ cx_change_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 
 	op->u.write.base_gen = base->gen;
 	op->u.write.check_gen = base->check_gen;
+	op->u.write.reads_gen = base->reads_gen;
 	op->u.write.has_deps = entry->ntags > 0 || entry->reads != NULL;
 	n = cx_make_slot(ask->cache, &ask->ident, entry, gen, base->frequency,
 					 ask->now);
@@ -111,6 +112,8 @@ cx_change_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 		return false;
 	}
 	op->u.write.slot = n;
+	/* patterns that begin now will find it */
+	op->u.write.beside_pattern = cx_deps_in_doubt(op->u.write.fills_id, 0);
 	op->u.write.in_scope = (cx_slot(n)->flags & CX_SLOT_IN_SCOPE) != 0;
 	op->u.write.stage_gen = gen;
 	op->u.write.base = base->tier;
@@ -128,7 +131,7 @@ CxFilled
 cx_change_stage_loaded(CxAsk *ask, CxNewEntry *entry, uint64 gen,
 					   uint8 frequency)
 {
-	CxBase		base = {CX_BASE_ANY, gen, frequency, NULL};
+	CxBase		base = {CX_BASE_ANY, gen, frequency, NULL, gen};
 	CxCounter	why;
 	CxOp	   *op;
 
@@ -195,7 +198,7 @@ cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 	CxStatus	status = cx_cache_lookup(ask, true, hit);
 
 	base->frequency = 0;
-	base->check_gen = now_gen;
+	base->check_gen = base->reads_gen = now_gen;
 	base->gen = CX_BASE_ABSENT;
 	base->tier = tier;
 	if (own != CX_OP_NONE)
@@ -204,6 +207,7 @@ cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 
 		base->gen = op->u.write.base_gen;
 		base->check_gen = op->u.write.check_gen;
+		base->reads_gen = op->u.write.reads_gen;
 		base->tier = op->u.write.base;
 	}
 	else if (status != CX_MISS)
@@ -216,7 +220,7 @@ cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 	{
 		/* after an own invalidation the value starts from nothing older */
 		base->gen = CX_BASE_ANY;
-		base->check_gen = 0;
+		base->check_gen = base->reads_gen = 0;
 		base->tier = NULL;
 	}
 	return status;

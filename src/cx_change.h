@@ -19,6 +19,8 @@ typedef struct CxBase
 	uint64		check_gen;		/* 0 = nothing beats it */
 	uint8		frequency;		/* of the entry that it replaces */
 	struct CxTierBase *tier;	/* where the cache has a table, or NULL */
+	uint64		reads_gen;		/* as check_gen, for the relations of the
+								 * entry's reads */
 } CxBase;
 
 extern CxStatus cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base);

@@ -474,6 +474,8 @@ cx_deps_resolve(CxDep dep, uint64 xid)
 	/* in the lock: see cx_overtake */
 	latest = cx_view_latest();
 	cx_lines_bump(dep, cx_lines_tag(dep));
+	/* before the mark goes: cx_deps_in_doubt takes no lock */
+	pg_write_barrier();
 	if (has_others_in_doubt(line, xid))
 		latest |= CX_LATEST_RIVAL;
 	place = find_mark_locked(line, dep, xid);
@@ -489,6 +491,32 @@ cx_deps_resolve(CxDep dep, uint64 xid)
 			cx_lines_remember_in_floor(line, bare, latest);
 	}
 	LWLockRelease(lock_of(dep.id));
+}
+
+/* Waits for who is just moving a dependency. */
+void
+cx_deps_pass(uint64 id)
+{
+	LWLockAcquire(lock_of(id), LW_SHARED);
+	LWLockRelease(lock_of(id));
+}
+
+/* Whether a mark of another xid than but stands in the line, prepared ones apart. */
+bool
+cx_deps_is_marked(uint64 id, uint64 but)
+{
+	CxLine	   *line = line_of(id);
+	bool		marked;
+
+	LWLockAcquire(lock_of(id), LW_SHARED);
+	marked = line->over_count > 0;
+	for (int i = 0; i < CX_MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->xid[i] != but && line->latest[i] == 0)
+			marked = true;
+	}
+	LWLockRelease(lock_of(id));
+	return marked;
 }
 
 /* See cx_lines_overtaken. */

@@ -32,6 +32,8 @@ extern TransactionId cx_deps_unfinished(const CxView *view, CxDep dep);
 extern void cx_deps_begin(uint64 xid);
 extern bool cx_deps_mark(CxDep dep, uint64 xid);
 extern void cx_deps_resolve(CxDep dep, uint64 xid);
+extern void cx_deps_pass(uint64 id);
+extern bool cx_deps_is_marked(uint64 id, uint64 but);
 extern bool cx_deps_overtaken(CxDep dep, uint64 xid, uint64 since);
 extern void cx_deps_unmark(CxDep dep, uint64 xid);
 extern void cx_deps_end(void);

@@ -286,6 +286,8 @@ static void
 settle(CxLine *line, int i, uint64 id, uint64 latest)
 {
 	bump_marked(line, i, id);
+	/* before the mark goes: cx_deps_in_doubt takes no lock */
+	pg_write_barrier();
 	cx_lines_remember(line, i, line->xid[i] & ~CX_XID_FLAGS, latest,
 					  line->hash[i]);
 }

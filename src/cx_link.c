@@ -117,8 +117,8 @@ static bool
 unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 {
 	CxPlace		place;
-	bool		as_expected = p->base_gen != CX_BASE_ANY ||
-	!cx_deps_overtaken(p->mark, p->xid, p->xid);
+	bool		as_expected = true;
+	bool		found_base = false;
 
 	Assert(LWLockHeldByMeInMode(cx_table_lock((uint32) id), LW_EXCLUSIVE));
 	cx_table_start(&place, (uint32) id);
@@ -129,12 +129,16 @@ unlink_base_locked(uint64 id, const CxPublish *p, Unlinked *unlinked)
 
 		if (slot->flags & CX_SLOT_STAGED)
 			continue;
-		if (p->base_gen != CX_BASE_ANY && p->base_gen != slot->gen)
+		if (p->base_gen == slot->gen)
+			found_base = true;
+		else if (p->base_gen != CX_BASE_ANY)
 			as_expected = false;
 		unlinked->slot[unlinked->n++] = unlink_locked(&place);
 		cx_table_start(&place, (uint32) id);
 	}
-	return as_expected;
+	/* a base that is still there has been replaced by nobody */
+	return as_expected &&
+		(found_base || !cx_deps_overtaken(p->mark, p->xid, p->xid));
 }
 
 /*

@@ -20,6 +20,9 @@
  * those who were resolved since: they asked for latestCompletedXid after the
  * transaction did.
  *
+ * Of relations, which only some writes depend on, what moves after the moment
+ * that the write says is too late, whoever completed first.
+ *
  * Whoever asks for generations passes the locks of the lines first: who has
  * drawn a generation before the write's own has then moved it.
  *
@@ -129,8 +132,8 @@ cx_overtake_own(uint32 n)
 static bool
 has_moved(const CxOp *op, const Deps *deps)
 {
-	bool		checks = op->u.write.check_gen != 0;
-	uint64		gen = checks ? op->u.write.check_gen : begun_gen;
+	uint64		gen = op->u.write.check_gen != 0 ? op->u.write.check_gen
+	: begun_gen;
 
 	if (pg_atomic_read_u64(&cx_registry_get(op->cache)->gen) > gen ||
 		cx_gens_floor(op->u.write.key_id) > gen ||
@@ -150,7 +153,7 @@ has_moved(const CxOp *op, const Deps *deps)
 		if (cx_gens_get(CX_GEN_GROUP, deps->tag_id[i]) > gen)
 			return true;
 	}
-	return checks && cx_reads_moved_since(&deps->reads, gen);
+	return false;
 }
 
 /*
@@ -175,6 +178,28 @@ lines_tell(const CxOp *op, const Deps *deps, uint64 since)
 	return found;
 }
 
+/* Whether all older entries have been ended: of that no line tells. */
+static bool
+is_below_floor(const CxOp *op)
+{
+	return cx_gens_floor(op->u.write.key_id) > begun_gen;
+}
+
+/*
+ * Whether a pattern that had looked for keys before the write was staged may
+ * have completed later: then it is for the write as well.
+ */
+static bool
+may_be_missed(const CxOp *op)
+{
+	CxDep		fills = {op->u.write.fills_id, CX_DEP_FILLS, 0};
+
+	/* a prepared one clears the cache */
+	return cx_deps_is_marked(fills.id, xid) ||
+		(cx_deps_overtaken(fills, xid, xid) &&
+		 cx_gens_get(CX_GEN_GROUP, fills.id) > begun_gen);
+}
+
 /*
  * Whether somebody has overtaken a write by now; the transaction's own changes
  * are not resolved, or there are none.
@@ -184,10 +209,13 @@ is_overtaken(const CxOp *op, const Deps *deps)
 {
 	bool		told;
 
-	/* most of the time: nobody has moved anything */
-	if (op->u.write.check_gen == 0 && cx_gens_others() == begun_others)
+	/* most of the time nobody has; who is about to draws a later generation */
+	if (!moves_own && op->u.write.check_gen == 0 &&
+		cx_gens_others() == begun_others)
 		return false;
 	told = lines_tell(op, deps, xid);
+	if (is_below_floor(op))
+		return true;
 	/* from its base on, an atomic change loses to who came before it as well */
 	return (told || op->u.write.check_gen != 0) && has_moved(op, deps);
 }
@@ -226,7 +254,8 @@ cx_overtake_loaded(const CxOp *op)
 		return true;
 	/* who is not in doubt any more has moved what this reads */
 	pg_read_barrier();
-	return has_moved(op, &deps);
+	return has_moved(op, &deps) ||
+		cx_reads_moved_since(&deps.reads, op->u.write.check_gen);
 }
 
 /*
@@ -253,11 +282,18 @@ cx_overtake_publish(const CxOp *op)
 {
 	Deps		deps;
 
-	/* no line tells who has changed what a loader has read */
+	/* he may have changed what a loader has read */
 	if (op->u.write.loaded && cx_gens_others() != judged_others)
 		return true;
+	if (op->u.write.beside_pattern && may_be_missed(op))
+		return true;
 	read_deps(op, &deps);
+	if (deps.reads.known &&
+		cx_reads_moved_by_now(&deps.reads, op->u.write.reads_gen))
+		return true;
 	if (!moves_own)
 		return is_overtaken(op, &deps);
-	return cx_gens_others() != begun_others && lines_tell(op, &deps, latest);
+	return cx_gens_others() != begun_others &&
+		(lines_tell(op, &deps, latest) || is_below_floor(op)) &&
+		has_moved(op, &deps);
 }

@@ -50,10 +50,12 @@ typedef struct CxOp
 			uint64		base_gen;	/* as in CxPublish */
 			uint64		check_gen;	/* loses to what moved after this; 0 = to
 									 * nothing */
+			uint64		reads_gen;	/* the same for relations */
 			uint32		slot;	/* CX_NONE: the entry goes */
 			bool		has_deps;
 			bool		loaded; /* by a loader, when check_gen was drawn */
 			bool		lost;	/* after the commit: to be given up */
+			bool		beside_pattern; /* one may have looked before */
 			bool		in_scope;	/* the slot has CX_SLOT_IN_SCOPE */
 			bool		deferred;	/* the row is left to a worker */
 			struct CxTierNew *kept; /* copy for a row, or NULL */

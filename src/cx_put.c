@@ -193,15 +193,15 @@ cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep, const CxBase *base)
 /*
  * Puts a row for a change of a table, whatever is there, for the cache's own
  * time to live.  One that does not meet the cache's condition leaves none.
- * The entry ends when the table's definition or privileges change; access, not
- * NULL in a shared cache, says who may have it.
+ * The entry ends when the table's definition or privileges change, as they have
+ * been since reads_gen; access, not NULL in a shared cache, says who may have it.
  */
 void
 cx_put_row(const char *cache_name, const char *key, Size key_len,
-		   CxScope scope, Jsonb *row, const CxReads *reads,
+		   CxScope scope, Jsonb *row, const CxReads *reads, uint64 reads_gen,
 		   const CxAccess *access)
 {
-	CxBase		base = {CX_BASE_ANY, 0, 0};
+	CxBase		base = {CX_BASE_ANY, 0, 0, NULL, reads_gen};
 	CxLife		life = {0};
 	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
 	CxNewEntry	entry;

@@ -20,7 +20,7 @@ extern bool cx_put_stage(CxAsk *ask, CxNewEntry *entry, bool keep,
 extern bool cx_put_is_valid(const CxCache *cache, const CxValue *value);
 extern void cx_put_row(const char *cache_name, const char *key, Size key_len,
 					   CxScope scope, Jsonb *row, const CxReads *reads,
-					   const CxAccess *access);
+					   uint64 reads_gen, const CxAccess *access);
 extern Jsonb *cx_put_read_json(const CxAsk *ask, const CxHit *hit);
 extern void cx_put_copy_entry(const CxHit *hit, CxNewEntry *entry);
 

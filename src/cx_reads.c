@@ -97,6 +97,17 @@ cx_reads_moved_since(const CxReads *reads, uint64 gen)
 	return cx_reads_moved_in(MyDatabaseId, reads, gen);
 }
 
+/* The same, of everybody who has drawn a generation by now. */
+bool
+cx_reads_moved_by_now(const CxReads *reads, uint64 gen)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+		cx_deps_pass(dep_of(MyDatabaseId, reads, i).id);
+	return cx_reads_moved_since(reads, gen);
+}
+
 /* Whether a mark stands for one of them: see cx_deps_in_doubt. */
 bool
 cx_reads_in_doubt(Oid db, const CxReads *reads, uint64 but)

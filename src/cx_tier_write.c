@@ -41,6 +41,7 @@
 #include "cx_compat.h"
 #include "cx_counters.h"
 #include "cx_like.h"
+#include "cx_reads.h"
 #include "cx_tier_queue.h"
 #include "cx_tier_roles.h"
 #include "cx_tier_write.h"
@@ -329,6 +330,25 @@ typedef struct Writing
 	bool	   *has_table;
 } Writing;
 
+/*
+ * Whether what a put has found out about relations is known to hold under the
+ * snapshot of the row: who may read a table's rows, in most cases.
+ */
+static bool
+may_be_read(const CxOp *op, const CxTierNew *new)
+{
+	const CxReads *reads = new->entry.reads;
+
+	if (reads == NULL || !reads->known || op->u.write.base != NULL)
+		return true;
+	if (cx_reads_in_doubt(MyDatabaseId, reads,
+						  cx_view_full_xid(GetTopTransactionId())))
+		return false;
+	/* who is not in doubt any more has moved what this reads */
+	pg_read_barrier();
+	return !cx_reads_moved_since(reads, op->u.write.reads_gen);
+}
+
 /* The row of a put, unless it was taken back. */
 static void
 write_row(Writing *w, uint32 n)
@@ -339,7 +359,8 @@ write_row(Writing *w, uint32 n)
 
 	if (new == NULL || is_overtaken(n, new))
 		return;
-	if (!cx_tier_queue_admits(base ? base->xmin : w->xmin))
+	if (!cx_tier_queue_admits(base ? base->xmin : w->xmin) ||
+		!may_be_read(op, new))
 	{
 		op->u.write.deferred = true;
 		return;

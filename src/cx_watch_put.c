@@ -19,12 +19,14 @@
 #include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #include "cx_access.h"
+#include "cx_gens.h"
 #include "cx_grants.h"
 #include "cx_watch_put.h"
 
@@ -135,6 +137,10 @@ cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid,
 	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
 	ListCell   *lc;
 
+	/* first the generation, then the messages, then the catalogs: as a fill */
+	put->reads_gen = cx_gens_last();
+	pg_read_barrier();
+	AcceptInvalidationMessages();
 	if (get_rel_relispartition(relid))
 		tables = list_concat(tables, get_partition_ancestors(relid));
 	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS ||
@@ -165,5 +171,5 @@ cx_watch_put_row(const CxWatchPut *put, const char *cache_name,
 	if (cache == NULL || cache->id != put->cache_id)
 		return;
 	cx_put_row(cache_name, key->data, key->len, scope, row, &put->reads,
-			   put->access);
+			   put->reads_gen, put->access);
 }

@@ -15,6 +15,7 @@ typedef struct CxWatchPut
 {
 	int64		cache_id;		/* of the one that the owner may write to */
 	CxReads		reads;
+	uint64		reads_gen;		/* drawn before it was asked who may read */
 	CxAccess   *access;			/* in a shared cache, else NULL */
 } CxWatchPut;
 

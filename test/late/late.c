@@ -9,7 +9,8 @@
  *
  * late_pause(file) makes the transaction rest after its commit, when others
  * can see it and have no invalidation messages from it, until there is such a
- * file, or for three minutes.
+ * file, or for three minutes; late_pause_before(file) before it, when what comes
+ * before it in the order of callbacks is done.
  *
  * late.secret is a setting that not everybody may see.
  */
@@ -31,10 +32,12 @@ void		_PG_init(void);
 
 PG_FUNCTION_INFO_V1(late_arm);
 PG_FUNCTION_INFO_V1(late_pause);
+PG_FUNCTION_INFO_V1(late_pause_before);
 
 static char *armed = NULL;		/* in TopTransactionContext */
 static char *secret = NULL;
 static char pause_until[MAXPGPATH];
+static char pause_before[MAXPGPATH];
 
 static void
 run(const char *sql)
@@ -51,10 +54,11 @@ run(const char *sql)
 }
 
 static void
-rest(void)
+rest(char *until)
 {
-	for (int i = 0; i < 18000 && access(pause_until, F_OK) != 0; i++)
+	for (int i = 0; i < 18000 && until[0] != '\0' && access(until, F_OK) != 0; i++)
 		pg_usleep(10000L);
+	until[0] = '\0';
 }
 
 static void
@@ -62,10 +66,12 @@ xact_cb(XactEvent event, void *arg)
 {
 	const char *sql = armed;
 
-	if (event == XACT_EVENT_COMMIT && pause_until[0] != '\0')
-		rest();
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-		pause_until[0] = '\0';
+	if (event == XACT_EVENT_PRE_COMMIT)
+		rest(pause_before);
+	if (event == XACT_EVENT_COMMIT)
+		rest(pause_until);
+	if (event == XACT_EVENT_ABORT)
+		pause_until[0] = pause_before[0] = '\0';
 	armed = NULL;
 	if (sql && (event == XACT_EVENT_PRE_COMMIT ||
 				event == XACT_EVENT_PRE_PREPARE))
@@ -95,5 +101,13 @@ Datum
 late_pause(PG_FUNCTION_ARGS)
 {
 	strlcpy(pause_until, text_to_cstring(PG_GETARG_TEXT_PP(0)), MAXPGPATH);
+	PG_RETURN_VOID();
+}
+
+/* late_pause_before(file): rest before the commit until the file is there. */
+Datum
+late_pause_before(PG_FUNCTION_ARGS)
+{
+	strlcpy(pause_before, text_to_cstring(PG_GETARG_TEXT_PP(0)), MAXPGPATH);
 	PG_RETURN_VOID();
 }

@@ -286,6 +286,14 @@ inline over_less()
 	if :: over_count == 0 -> over_min = 0; over_max = 0 :: else fi
 }
 
+/* who resolves holds the line's lock for several steps */
+#ifdef HANGS
+bool locked = 0;
+#define FREE !locked
+#else
+#define FREE true
+#endif
+
 inline resolve(r, x, l)
 {
 #ifndef M_NOBUMP
@@ -295,6 +303,11 @@ inline resolve(r, x, l)
 	bump(r, x);
 #endif
 #endif
+	remember_writer(r, x, l)
+}
+
+inline remember_writer(r, x, l)
+{
 	/* whether it is a rival */
 	h_l = l; h_any = over_count > 0 && (over_min != x || over_max != x); h_i = 0;
 	do
@@ -525,8 +538,25 @@ inline lines_tell(who, since)
 /* Has somebody who may have completed later resolved relation 1 already? */
 inline look_for_later(x)
 {
-	d_step { lines_tell(x, x); told = h_any };
+#ifdef M_MOVEDFIRST
+	told = MOVED(x);
+	atomic { FREE -> d_step { lines_tell(x, x); lost = lost || (told && h_any); told = 0 } }
+#else
+	atomic { FREE -> d_step { lines_tell(x, x); told = h_any } };
 	d_step { lost = lost || (told && MOVED(x)); told = 0 }
+#endif
+}
+
+/* Moves relation 1 in steps: the generation is drawn, then kept. */
+inline resolve_slowly(r, x, rl)
+{
+	atomic { FREE -> locked = 1 };
+#ifndef M_LATESTOUTSIDE
+	rl = latest;
+#endif
+	d_step { DRAW(x); DRAWN(x) = last; renumber() };
+	d_step { gen[r] = DRAWN(x); DRAWN(x) = 0; renumber() };
+	d_step { remember_writer(r, x, rl); rl = 0; locked = 0 }
 }
 #endif
 
@@ -541,6 +571,7 @@ proctype Writer(byte x)
 #endif
 #ifdef HANGS
 	bool told = 0;
+	byte rl = 0;				/* latest for a resolve */
 #endif
 #ifdef OWNFETCH
 	byte smax, smin, sxip, verdict;
@@ -570,7 +601,7 @@ proctype Writer(byte x)
 	if :: !IS_PREPARED(x) -> in_doubt++ :: else fi;
 #if !defined(M_NOMARK) && !defined(M_LATEMARK)
 	do
-	:: r < NREL -> d_step { if :: writes & BIT(r) -> mark(r, x) :: else fi; r++ }
+	:: r < NREL -> atomic { FREE -> d_step { if :: writes & BIT(r) -> mark(r, x) :: else fi; r++ } }
 	:: else -> break
 	od;
 	r = 0;
@@ -615,9 +646,23 @@ proctype Writer(byte x)
 		/* with changes of its own it asks before it resolves them, else after
 		   it has drawn the entry's generation */
 #if defined(HANGS) && !defined(M_NOTJUDGED)
-		if :: writes == 3 -> look_for_later(x) :: else fi;
+		if
+#ifdef M_JUDGESHORT
+		:: writes == 3 && (disturbed & BIT(x)) -> look_for_later(x)
+#else
+		:: writes == 3 -> look_for_later(x)
+#endif
+		:: else
+		fi;
 #endif
 		r = 1;
+#endif
+#ifdef HANGS
+#ifdef M_LATESTOUTSIDE
+		rl = latest;
+#endif
+		if :: writes & 2 -> resolve_slowly(1, x, rl) :: else fi;
+		r = 2;
 #endif
 		do
 		:: r < NREL -> d_step {
@@ -627,7 +672,7 @@ proctype Writer(byte x)
 					bump(r, x)
 #elif defined(M_LATEMARK)
 					mark(r, x); resolve(r, x, l)
-#elif defined(M_EARLYLATEST) || defined(M_LATESTOUTSIDE)
+#elif defined(M_EARLYLATEST)
 					resolve(r, x, l)
 #else
 					resolve(r, x, latest)
@@ -644,12 +689,15 @@ proctype Writer(byte x)
 			d_step { DRAW(x); DRAWN(x) = last; renumber() };
 #if defined(HANGS) && !defined(M_NOTASKED)
 			if
-			:: writes == 3 -> d_step { lines_tell(x, l); lost = lost || (h_any && (disturbed & BIT(x))) }
-			:: else -> look_for_later(x)
+			:: !(disturbed & BIT(x))		/* who draws now draws a later one */
+			:: (disturbed & BIT(x)) && writes == 3 ->
+				atomic { FREE -> d_step { lines_tell(x, l); told = h_any } };
+				d_step { lost = lost || (told && MOVED(x)); told = 0 }
+			:: (disturbed & BIT(x)) && writes != 3 -> look_for_later(x)
 			fi;
 #endif
 			/* in place, or nothing, together with the resolve */
-			d_step {
+			atomic { FREE -> d_step {
 				identity_overtaken(x, l);
 				if
 				:: h_any || lost -> e_there = 0; e_gen = 0; h_r = 0;
@@ -670,7 +718,7 @@ proctype Writer(byte x)
 #else
 				resolve(0, x, latest)
 #endif
-			}
+			} }
 		:: else
 		fi;
 #endif
@@ -682,7 +730,7 @@ proctype Writer(byte x)
 		if :: IS_PREPARED(x) -> goto done :: else fi;
 #if !defined(M_NOMARK) && !defined(M_LATEMARK)
 		do
-		:: r < NREL -> d_step { if :: writes & BIT(r) -> unmark(r, x) :: else fi; r++ }
+		:: r < NREL -> atomic { FREE -> d_step { if :: writes & BIT(r) -> unmark(r, x) :: else fi; r++ } }
 		:: else -> break
 		od;
 #endif
@@ -718,12 +766,12 @@ done:
 #define ASK_ALL(on_no) \
 	do \
 	:: r < NREL -> \
-		d_step { judge(r, 0); if :: verdict == ADMITTED -> r++ :: else fi }; \
+		atomic { FREE -> d_step { judge(r, 0); if :: verdict == ADMITTED -> r++ :: else fi } }; \
 		if \
 		:: verdict == ADMITTED \
 		:: verdict == REFUSED -> goto on_no \
 		:: verdict == PREPARED_SEEN -> \
-			d_step { settle(r); verdict = 0; tries++ }; \
+			atomic { FREE -> d_step { settle(r); verdict = 0; tries++ } }; \
 			if :: tries == 2 -> goto on_no :: else fi \
 		fi \
 	:: else -> break \
@@ -771,7 +819,7 @@ fetch:
 #endif
 #endif
 look:
-	atomic { verdict = 0; d_step {
+	atomic { FREE -> verdict = 0; d_step {
 		found = e_there;
 		if
 		:: e_there ->
@@ -840,7 +888,7 @@ miss:
 #ifndef R_FILLNOCOMPARE
 	COMPARE_ALL(next);
 #endif
-	d_step {
+	atomic { FREE -> d_step {
 #ifdef PUT
 		judge(0, 0);
 #endif
@@ -858,7 +906,7 @@ miss:
 			:: else -> break
 			od
 		fi
-	};
+	} };
 
 next:
 	atomic { r = 0; d_step {
@@ -904,7 +952,7 @@ proctype Settler()
 #ifndef M_SETTLERUNNING
 		if :: running & BIT(x) -> x = 0 :: else fi;
 #endif
-		d_step {
+		atomic { FREE -> d_step {
 #ifndef M_SETTLEEARLYLATEST
 			l = latest;
 #endif
@@ -919,10 +967,11 @@ proctype Settler()
 			:: else
 			fi;
 			x = 0; l = 0; p++
-		}
+		} }
 	:: else -> break
 	od;
 	skip;
+	FREE;
 	d_step { take_snapshot(0); settle_overflow(); smax = 0; smin = 0; sxip = 0; p = 0 }
 }
 #endif

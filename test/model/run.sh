@@ -125,6 +125,8 @@ hangs+=(-DW1=3 -DW2=2 -DW3=0)
 check bad 'put not judged before own changes' protocol "${hangs[@]}" -DM_NOTJUDGED
 check bad 'put not judged after them' protocol "${hangs[@]}" -DM_NOTASKED
 check bad 'latest of who resolves read before his lock' protocol "${hangs[@]}" -DM_LATESTOUTSIDE
+check bad 'not judged where nobody has drawn' protocol "${hangs[@]}" -DM_JUDGESHORT
+check bad 'generations looked at before the lock' protocol "${hangs[@]}" -DM_MOVEDFIRST
 check bad 'xmin of the floor ignored' protocol -DLIVE -DM_NOXMIN -DNR=1
 check ok 'set of generations, two passes' protocol -DCELL
 check bad '... one pass' protocol -DCELL -DM_ONEPASS
