@@ -156,7 +156,7 @@ lookup_own(CxAsk *ask, uint32 n, bool whole, CxHit *hit)
 		return CX_MISS;
 	if (has_expired(ask, hit->expires) ||
 		cx_reads_own(&hit->reads) ||
-		cx_reads_moved_since(&hit->reads, hit->gen) ||
+		cx_reads_moved_since(&hit->reads, op->u.write.reads_gen) ||
 		cx_current_own_moved_after(ask, n, hit->entry.ntags, hit->tag_id) ||
 		(op->u.write.loaded && others_moved(ask, op->u.write.check_gen, hit)))
 	{

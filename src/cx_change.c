@@ -24,6 +24,7 @@
 #include "cx_like.h"
 #include "cx_link.h"
 #include "cx_make.h"
+#include "cx_overtake.h"
 #include "cx_scan.h"
 #include "cx_sight.h"
 #include "cx_tier_write.h"
@@ -113,7 +114,7 @@ cx_change_stage(CxAsk *ask, CxNewEntry *entry, const CxBase *base)
 	}
 	op->u.write.slot = n;
 	/* patterns that begin now will find it */
-	op->u.write.beside_pattern = cx_deps_in_doubt(op->u.write.fills_id, 0);
+	op->u.write.beside_pattern = cx_deps_plain_in_doubt(op->u.write.fills_id, 0);
 	op->u.write.in_scope = (cx_slot(n)->flags & CX_SLOT_IN_SCOPE) != 0;
 	op->u.write.stage_gen = gen;
 	op->u.write.base = base->tier;
@@ -193,12 +194,11 @@ CxStatus
 cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 {
 	CxTierBase *tier = cx_tier_base(ask);
-	uint64		now_gen = cx_gens_last();
 	uint32		own = cx_pending_last(ask->ident.id);
 	CxStatus	status = cx_cache_lookup(ask, true, hit);
 
 	base->frequency = 0;
-	base->check_gen = base->reads_gen = now_gen;
+	base->reads_gen = base->check_gen;
 	base->gen = CX_BASE_ABSENT;
 	base->tier = tier;
 	if (own != CX_OP_NONE)
@@ -210,13 +210,15 @@ cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)
 		base->reads_gen = op->u.write.reads_gen;
 		base->tier = op->u.write.base;
 	}
-	else if (status != CX_MISS)
+	else if (status != CX_MISS && hit->admitted)
 	{
+		/* one that is later than the snapshot is no base and beats the change */
 		base->gen = hit->gen;
 		base->frequency = cx_hit_frequency(hit);
 	}
-	if (cx_pending_last_invalidation() != CX_OP_NONE &&
-		(status == CX_MISS || status == CX_DEAD))
+	if ((status == CX_MISS || status == CX_DEAD) &&
+		cx_current_own_moved(ask, status == CX_DEAD ? hit->entry.ntags : 0,
+							 hit->tag_id))
 	{
 		/* after an own invalidation the value starts from nothing older */
 		base->gen = CX_BASE_ANY;
@@ -504,6 +506,8 @@ cx_change_before_commit(bool prepare)
 
 		if (op->marked || !(is_last(n) || op->kind == CX_OP_LIKE))
 			continue;
+		if (op->kind == CX_OP_WRITE && cx_deps_any_prepared())
+			cx_overtake_settle(op);
 		cx_commit_mark(op);
 		if (op->kind == CX_OP_LIKE && prepare)
 			clear_number(op->cache, op->u.like.deps, 0);

@@ -189,6 +189,24 @@ settle_all(const CxView *view)
 }
 
 /*
+ * Resolves the marks of prepared transactions that are over in the line of a
+ * dependency.  May raise an error, as cx_boot_xid_is_over.
+ */
+void
+cx_deps_settle(uint64 id)
+{
+	Asked		asked = {0};
+
+	settle_over(line_of(id), id, NULL, &asked);
+}
+
+bool
+cx_deps_any_prepared(void)
+{
+	return pg_atomic_read_u32(&deps->prepared) > 0;
+}
+
+/*
  * Marks of what nobody reads would keep all readers from the short cut for
  * quiet times.  That costs a few of them less than looking for the marks, so it
  * is for who asks often.
@@ -501,21 +519,43 @@ cx_deps_pass(uint64 id)
 	LWLockRelease(lock_of(id));
 }
 
-/* Whether a mark of another xid than but stands in the line, prepared ones apart. */
+/*
+ * Whether the mark of a plain transaction stands in the line, of another than
+ * but.  Takes no lock.
+ */
 bool
-cx_deps_is_marked(uint64 id, uint64 but)
+cx_deps_plain_in_doubt(uint64 id, uint64 but)
 {
-	CxLine	   *line = line_of(id);
-	bool		marked;
+	const CxLine *line = line_of(id);
 
-	LWLockAcquire(lock_of(id), LW_SHARED);
-	marked = line->over_count > 0;
 	for (int i = 0; i < CX_MEMBERS; i++)
 	{
 		if (line->xid[i] != 0 && line->xid[i] != but && line->latest[i] == 0)
+			return true;
+	}
+	return line->over_count > 0 && (line->over_min != but || line->over_mixed);
+}
+
+/*
+ * Whether the mark of another one than but stands for dep, or one that has no
+ * place.  An own late mark is another's.
+ */
+bool
+cx_deps_is_marked(CxDep dep, uint64 but)
+{
+	const CxLine *line = line_of(dep.id);
+	bool		marked;
+
+	LWLockAcquire(lock_of(dep.id), LW_SHARED);
+	marked = line->over_prepared != 0 || line->over_late > 0 ||
+		(line->over_count > 0 && (line->over_min != but || line->over_mixed));
+	for (int i = 0; i < CX_MEMBERS; i++)
+	{
+		if (line->xid[i] != 0 && line->xid[i] != but &&
+			cx_lines_latest(line, i) == 0 && cx_lines_is_of(line->hash[i], dep))
 			marked = true;
 	}
-	LWLockRelease(lock_of(id));
+	LWLockRelease(lock_of(dep.id));
 	return marked;
 }
 

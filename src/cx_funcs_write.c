@@ -82,6 +82,9 @@ look_now(Change *c)
 	CxDep		identity = {c->ask.ident.id, CX_DEP_IDENTITY, 0};
 	TransactionId unfinished = InvalidTransactionId;
 
+	/* before the snapshot: what moves between them is not seen */
+	c->base.check_gen = cx_gens_last();
+	pg_read_barrier();
 	PushActiveSnapshot(GetLatestSnapshot());
 	c->ask.usable = cx_catalog_usable(c->ask.cache) &&
 		cx_deps_view(&c->ask.view, GetActiveSnapshot());

@@ -106,6 +106,24 @@ list_ids(const CxOp *op, const Deps *deps, uint64 ids[MAX_DEPS])
 	return n + deps->ntags;
 }
 
+/*
+ * Before the commit: prepared transactions that are over come before what is
+ * put, though nobody has found out yet.  May raise an error.
+ */
+void
+cx_overtake_settle(const CxOp *op)
+{
+	uint64		ids[MAX_DEPS];
+	Deps		deps;
+	int			nids;
+
+	read_deps(op, &deps);
+	nids = list_ids(op, &deps, ids);
+	for (int i = 0; i < nids; i++)
+		cx_deps_settle(ids[i]);
+	cx_deps_settle(op->u.write.fills_id);
+}
+
 /* Whether the transaction invalidated a dependency of operation n after it. */
 bool
 cx_overtake_own(uint32 n)
@@ -195,7 +213,7 @@ may_be_missed(const CxOp *op)
 	CxDep		fills = {op->u.write.fills_id, CX_DEP_FILLS, 0};
 
 	/* a prepared one clears the cache */
-	return cx_deps_is_marked(fills.id, xid) ||
+	return cx_deps_plain_in_doubt(fills.id, xid) ||
 		(cx_deps_overtaken(fills, xid, xid) &&
 		 cx_gens_get(CX_GEN_GROUP, fills.id) > begun_gen);
 }

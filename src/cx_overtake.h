@@ -8,6 +8,7 @@
 #include "cx_pending.h"
 
 extern void cx_overtake_begin(uint64 of);
+extern void cx_overtake_settle(const CxOp *op);
 extern void cx_overtake_committed(void);
 extern bool cx_overtake_loaded(const CxOp *op);
 extern bool cx_overtake_before_own(const CxOp *op);

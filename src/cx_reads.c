@@ -108,6 +108,20 @@ cx_reads_moved_by_now(const CxReads *reads, uint64 gen)
 	return cx_reads_moved_since(reads, gen);
 }
 
+/* The same as cx_reads_in_doubt, but for what only shares a line with one. */
+bool
+cx_reads_are_marked(const CxReads *reads, uint64 but)
+{
+	int			n = count_deps(reads);
+
+	for (int i = 0; i < n; i++)
+	{
+		if (cx_deps_is_marked(dep_of(MyDatabaseId, reads, i), but))
+			return true;
+	}
+	return false;
+}
+
 /* Whether a mark stands for one of them: see cx_deps_in_doubt. */
 bool
 cx_reads_in_doubt(Oid db, const CxReads *reads, uint64 but)

@@ -14,6 +14,7 @@ extern bool cx_reads_same_shapes(const CxView *view, const CxReads *reads,
 								 uint64 gen);
 extern bool cx_reads_moved_in(Oid db, const CxReads *reads, uint64 gen);
 extern bool cx_reads_moved_by_now(const CxReads *reads, uint64 gen);
+extern bool cx_reads_are_marked(const CxReads *reads, uint64 but);
 extern bool cx_reads_in_doubt(Oid db, const CxReads *reads, uint64 but);
 extern bool cx_reads_own(const CxReads *reads);
 extern bool cx_reads_lock(const CxReads *reads);

@@ -96,7 +96,8 @@ hash_tags(CxNewEntry *entry)
 static bool
 find_own(const Wanted *w, const CxTierNew *own, CxTierRow *row)
 {
-	if (own == NULL)
+	/* its reads are asked where it stands in memory, if it still does */
+	if (own == NULL || (own->entry.reads && own->entry.reads->known))
 		return false;
 	memset(row, 0, offsetof(CxTierRow, reads));
 	row->role = own->ident.role;

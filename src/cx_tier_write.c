@@ -341,11 +341,9 @@ may_be_read(const CxOp *op, const CxTierNew *new)
 
 	if (reads == NULL || !reads->known || op->u.write.base != NULL)
 		return true;
-	if (cx_reads_in_doubt(MyDatabaseId, reads,
-						  cx_view_full_xid(GetTopTransactionId())))
+	if (cx_reads_are_marked(reads, cx_view_full_xid(GetTopTransactionId())))
 		return false;
-	/* who is not in doubt any more has moved what this reads */
-	pg_read_barrier();
+	/* who has no mark any more has moved what this reads */
 	return !cx_reads_moved_since(reads, op->u.write.reads_gen);
 }
 
@@ -359,6 +357,13 @@ write_row(Writing *w, uint32 n)
 
 	if (new == NULL || is_overtaken(n, new))
 		return;
+	/* before the question, which finds out whether that has changed since */
+	if (base)
+		new->roles = base->roles;
+	else if (new->entry.reads != NULL && new->entry.reads->known)
+		new->roles = cx_tier_roles(new->ident.role);
+	else
+		new->roles = 0;
 	if (!cx_tier_queue_admits(base ? base->xmin : w->xmin) ||
 		!may_be_read(op, new))
 	{
@@ -367,12 +372,6 @@ write_row(Writing *w, uint32 n)
 	}
 	cx_tier_hold();
 	new->seen = base ? base->seen : w->seen;
-	if (base)
-		new->roles = base->roles;
-	else if (new->entry.reads != NULL && new->entry.reads->known)
-		new->roles = cx_tier_roles(new->ident.role);
-	else
-		new->roles = 0;
 	cx_tier_insert(&w->tier, new);
 	cx_counters_add(op->cache, CX_TIER_STORED, 1);
 }

@@ -134,13 +134,14 @@ cx_watch_put_prepare(CxWatchPut *put, const char *cache_name, Oid relid,
 					 bool is_clone)
 {
 	List	   *tables = list_make1_oid(relid);
-	CxCache    *cache = cx_catalog_find(cache_name, strlen(cache_name));
+	CxCache    *cache;
 	ListCell   *lc;
 
 	/* first the generation, then the messages, then the catalogs: as a fill */
 	put->reads_gen = cx_gens_last();
 	pg_read_barrier();
 	AcceptInvalidationMessages();
+	cache = cx_catalog_find(cache_name, strlen(cache_name));
 	if (get_rel_relispartition(relid))
 		tables = list_concat(tables, get_partition_ancestors(relid));
 	if (cache == NULL || list_length(tables) > CX_MAX_RELATIONS ||
