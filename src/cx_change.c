@@ -187,8 +187,9 @@ cx_change_stage_nowhere(const CxAsk *ask)
 
 /*
  * What an atomic change starts from: the entry as it is now, not as the
- * caller's snapshot has it.  The caller holds the key's lock (cx_keylock) and
- * has put a fresh snapshot into ask.  Fills base; returns as cx_cache_lookup.
+ * caller's snapshot has it.  The caller holds the key's lock (cx_keylock), has
+ * drawn base's check_gen, and then put a fresh snapshot into ask.  Fills the rest
+ * of base; returns as cx_cache_lookup.
  */
 CxStatus
 cx_change_base(CxAsk *ask, CxHit *hit, CxBase *base)

@@ -9,9 +9,10 @@
 #include "cx_link.h"
 
 /*
- * What an atomic change, or a loader whose result is staged, started from.  At the commit another generation than
- * gen under the identity, or a dependency that moved after check_gen, beats
- * the change: the identity is then empty.
+ * What an atomic change, or a loader whose result is staged, started from.  At
+ * the commit another generation than gen under the identity, or a dependency
+ * that moved after check_gen, beats the change: the identity is then empty.
+ * check_gen is drawn before the snapshot of the look.
  */
 typedef struct CxBase
 {

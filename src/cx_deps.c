@@ -190,7 +190,7 @@ settle_all(const CxView *view)
 
 /*
  * Resolves the marks of prepared transactions that are over in the line of a
- * dependency.  May raise an error, as cx_boot_xid_is_over.
+ * dependency.
  */
 void
 cx_deps_settle(uint64 id)
@@ -200,6 +200,7 @@ cx_deps_settle(uint64 id)
 	settle_over(line_of(id), id, NULL, &asked);
 }
 
+/* Whether marks of prepared transactions stand anywhere. */
 bool
 cx_deps_any_prepared(void)
 {

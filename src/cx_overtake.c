@@ -108,7 +108,7 @@ list_ids(const CxOp *op, const Deps *deps, uint64 ids[MAX_DEPS])
 
 /*
  * Before the commit: prepared transactions that are over come before what is
- * put, though nobody has found out yet.  May raise an error.
+ * put, though nobody has found out yet.
  */
 void
 cx_overtake_settle(const CxOp *op)
